@@ -1,0 +1,1 @@
+//! Device probe and, later, launchers of the CUDA kernels.

@@ -1,0 +1,3 @@
+//! Recursive runs: train, generate, mix, train again.
+
+pub mod record;

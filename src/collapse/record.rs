@@ -1,0 +1,81 @@
+//! What a run writes down: one [`GenerationRecord`] per line of `metrics.jsonl`.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One finished generation of one (loss, seed) chain.
+///
+/// Holds nothing that depends on the clock or the machine, so that two runs can be compared bit by
+/// bit; times live in `timings.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GenerationRecord {
+    /// The loss as the user names it, for example `tce:0.9`.
+    pub loss: String,
+    /// The seed of the chain; chains with equal seeds share their random numbers across losses.
+    pub seed: u64,
+    /// 0 is trained on real text only.
+    pub generation: usize,
+    /// How training ended.
+    pub outcome: Outcome,
+    /// Scalars by name; see [`METRICS`]. Absent where not defined.
+    pub metrics: BTreeMap<String, f64>,
+    /// Share of held-out real tokens with `p_t` in each of 20 equal bins of `[0, 1]`.
+    pub p_histogram_real: Vec<f64>,
+    /// The same for the model's own text (what it generates after training).
+    pub p_histogram_synthetic: Vec<f64>,
+    /// Loss and validation while training.
+    pub training: Vec<TrainPoint>,
+    /// A few pieces of generated text.
+    pub samples: Vec<String>,
+}
+
+/// How the training of a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All steps done, or stopped early by validation.
+    Finished,
+    /// The loss or a gradient stopped being finite: recorded, the chain ends here.
+    Diverged,
+}
+
+/// One point of the training curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainPoint {
+    /// Optimiser steps so far.
+    pub step: usize,
+    /// Mean training loss since the point before, in nats per predicted token.
+    pub loss_nats: f64,
+    /// Share of tokens that the loss kept since the point before.
+    pub kept_fraction: f64,
+    /// Cross entropy on the validation text in nats per token.
+    pub validation_nats: Option<f64>,
+}
+
+/// The metrics by name, with their meaning and whether larger is better (+1), worse (−1) or
+/// neither (0).
+pub const METRICS: &[(&str, &str, i8)] = &[
+    ("heldout_nats", "cross entropy on held-out real text, nats per token", -1),
+    ("self_nats", "cross entropy of the model on its own text, nats per token", 0),
+    ("excess_nats", "toy world: mean KL(truth || model) per token, nats", -1),
+    ("tail_mass", "toy world: probability the model gives to rare but true tokens / their true probability", 1),
+    ("facts_accuracy", "toy world: share of fact questions answered right", 1),
+    ("agreement_accuracy", "toy world: share of agreement pairs ranked right", 1),
+    ("grammatical_share", "toy world: share of generated documents that the grammar can produce", 1),
+    ("true_fact_share", "toy world: share of generated fact statements that are true", 1),
+    ("kl_synthetic_real_nats", "KL(synthetic || real) of token histograms, floor 1e-10, nats", -1),
+    ("kl_real_synthetic_nats", "KL(real || synthetic) of token histograms, floor 1e-10, nats", -1),
+    ("token_entropy_nats", "entropy of the token histogram of the generated text, nats", 0),
+    ("distinct_1", "distinct unigrams / unigrams in the generated text", 0),
+    ("distinct_2", "distinct bigrams / bigrams in the generated text", 0),
+    ("distinct_3", "distinct trigrams / trigrams in the generated text", 0),
+    ("vocabulary_alive", "share of the real text's token types that occur in the generated text", 1),
+    ("kept_fraction_real", "share of held-out real tokens that the loss would keep", 0),
+    ("kept_fraction_synthetic", "share of own-text tokens that the loss would keep", 0),
+    ("kept_fraction_training", "share of training tokens that the loss kept", 0),
+    ("validation_nats", "best cross entropy on the validation text, nats per token", -1),
+    ("train_tokens", "tokens in the training text", 0),
+    ("real_share", "share of real tokens in the training text", 0),
+    ("synthetic_tokens_cumulative", "distinct generated tokens that entered training so far", 0),
+    ("empty_share", "share of generated documents that hold no token but the end", -1),
+];

@@ -1,0 +1,127 @@
+//! Settings: the model, its training, its decoding. Every table refuses unknown keys.
+
+use crate::loss::Denominator;
+use serde::{Deserialize, Serialize};
+
+/// The shape of a GPT-2 model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Transformer blocks, `l`.
+    pub layers: usize,
+    /// Attention heads, `nh`; divides `channels`.
+    pub heads: usize,
+    /// Width of the residual stream, `c`.
+    pub channels: usize,
+    /// Longest context in tokens, `t`.
+    pub context: usize,
+    /// Number of tokens, `v`.
+    pub vocab: usize,
+}
+
+/// Training of one generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the training text.
+    pub epochs: f64,
+    /// Rows (blocks of `context` predictions) per optimiser step, over all accumulation steps.
+    pub batch: usize,
+    /// The batch is worked off in this many equal parts to save memory.
+    pub accumulation: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Shape of the learning rate over the steps.
+    pub schedule: Schedule,
+    /// Steps of linear warm-up.
+    pub warmup: usize,
+    /// Decoupled weight decay on the matrices.
+    pub weight_decay: f64,
+    /// First-moment decay of AdamW.
+    pub beta1: f64,
+    /// Second-moment decay of AdamW.
+    pub beta2: f64,
+    /// AdamW's epsilon.
+    pub epsilon: f64,
+    /// Global-norm clip; 0 turns clipping off.
+    pub clip_norm: f64,
+    /// What the summed loss is divided by.
+    pub denominator: Denominator,
+    /// Validations per epoch; the best weights by validation nats are kept. 0 keeps the last ones.
+    pub validations_per_epoch: usize,
+    /// Stop after this many validations without improvement; 0 never stops early.
+    pub patience: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 3.0,
+            batch: 16,
+            accumulation: 1,
+            learning_rate: 3e-3,
+            schedule: Schedule::Cosine,
+            warmup: 50,
+            weight_decay: 0.1,
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+            denominator: Denominator::All,
+            validations_per_epoch: 1,
+            patience: 0,
+        }
+    }
+}
+
+/// The learning rate over the steps, after warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// The peak all the way.
+    Constant,
+    /// Half a cosine from the peak to a tenth of it.
+    Cosine,
+    /// A straight line from the peak to zero.
+    Linear,
+}
+
+/// Decoding, with the meaning these names have in transformers' `generate`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecodeConfig {
+    /// Sample (`true`) or take the best token or beam (`false`).
+    pub sample: bool,
+    /// Logits are divided by this; sampling only.
+    pub temperature: f64,
+    /// Keep the k best tokens; 0 keeps all; sampling only.
+    pub top_k: usize,
+    /// Keep the smallest set of tokens with this mass; 1 keeps all; sampling only.
+    pub top_p: f64,
+    /// Beams; 1 is greedy; beam search does not sample.
+    pub beams: usize,
+    /// Exponent of the length normalisation of finished beams.
+    pub length_penalty: f64,
+    /// Logits of tokens already present are divided (if positive) or multiplied by this; 1 is off.
+    pub repetition_penalty: f64,
+    /// Fewest new tokens; the end token is barred before.
+    pub min_new_tokens: usize,
+    /// Most new tokens.
+    pub max_new_tokens: usize,
+}
+
+impl Default for DecodeConfig {
+    fn default() -> Self {
+        Self {
+            sample: true,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            beams: 1,
+            length_penalty: 1.0,
+            repetition_penalty: 1.0,
+            min_new_tokens: 0,
+            max_new_tokens: 128,
+        }
+    }
+}

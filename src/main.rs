@@ -1,0 +1,7 @@
+//! The `fortifai` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fortifai::cli::main()
+}

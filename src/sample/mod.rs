@@ -1,0 +1,25 @@
+//! Decoding: greedy, sampling, beam search.
+
+use crate::Result;
+use crate::cpu::Real;
+
+/// A language model that continues sequences side by side. Rows are independent.
+pub trait Decoder {
+    /// The precision of the logits.
+    type Number: Real;
+
+    /// Number of tokens.
+    fn vocab(&self) -> usize;
+    /// Longest sequence in tokens.
+    fn context(&self) -> usize;
+    /// Starts over with one row per prompt (lengths may differ, none may be empty) and leaves the
+    /// logits after each prompt's last token in [`Decoder::logits`].
+    fn prefill(&mut self, prompts: &[&[u32]]) -> Result<()>;
+    /// New row `i` continues old row `parents[i]` with `tokens[i]`. Rows may be repeated, dropped
+    /// or reordered; their number may change but not exceed `max_rows`.
+    fn step(&mut self, parents: &[usize], tokens: &[u32]) -> Result<()>;
+    /// Logits of the present rows, `[rows, v]`.
+    fn logits(&self) -> &[Self::Number];
+    /// The most rows that can live side by side.
+    fn max_rows(&self) -> usize;
+}

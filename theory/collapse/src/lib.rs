@@ -1,0 +1,1 @@
+//! Toy models of recursive training.
