@@ -1,1 +1,360 @@
-//! The seam between machines.
+//! The seam between machines: one method per operator, implemented by every tier.
+//!
+//! The grain is the fused one: residual with layer norm, GELU with the product behind it,
+//! classifier with loss. Forward overwrites its outputs, backward accumulates into its gradients;
+//! the model owns all buffers. Parameters and gradients are flat arenas of which an operator gets
+//! [`Span`]s; shapes are plain structs, so that no host array type enters a device tier.
+
+use crate::Result;
+use crate::cpu::Real;
+use crate::cpu::adamw::Step;
+use crate::loss::Rule;
+
+/// A stretch of an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First element.
+    pub start: usize,
+    /// Number of elements.
+    pub len: usize,
+}
+
+impl Span {
+    /// The half-open index range.
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start..self.start + self.len
+    }
+}
+
+/// A matrix and its bias in a parameter arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Affine {
+    /// The weight.
+    pub weight: Span,
+    /// The bias.
+    pub bias: Span,
+}
+
+/// Shape of a linear layer: `[n, c] → [n, oc]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinearShape {
+    /// Rows.
+    pub n: usize,
+    /// Channels in.
+    pub c: usize,
+    /// Channels out.
+    pub oc: usize,
+}
+
+/// Shape of attention: `b` sequences of `t` positions, `nh` heads of size `hs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionShape {
+    /// Sequences.
+    pub b: usize,
+    /// Positions.
+    pub t: usize,
+    /// Heads.
+    pub nh: usize,
+    /// Head size.
+    pub hs: usize,
+}
+
+/// Shape of the key-value cache: `[l, 2, slots, t, c]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheShape {
+    /// Layers.
+    pub layers: usize,
+    /// Sequences that fit.
+    pub slots: usize,
+    /// Positions per slot.
+    pub t: usize,
+    /// Heads.
+    pub nh: usize,
+    /// Head size.
+    pub hs: usize,
+}
+
+/// Where a decode step reads and writes the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheRows<'a> {
+    /// Slot in which row `i` stores the key and value of its newest token, `[rows]`.
+    pub slots: &'a [u32],
+    /// Tokens of row `i` with the newest one, `[rows]`.
+    pub lengths: &'a [u32],
+    /// Slot that holds position `j` of row `i`, `[rows, t]`.
+    pub ancestry: &'a [u32],
+}
+
+/// What the classifier leaves per row, `[n]` each: the loss, `−ln p`, `p`, and one where the row is
+/// kept.
+#[derive(Debug)]
+pub struct RowBuffers<A> {
+    /// The loss `f`, not divided by the denominator.
+    pub loss: A,
+    /// `−ln p` of the target.
+    pub nll: A,
+    /// The target's probability.
+    pub probability: A,
+    /// One where the row has a gradient, else zero.
+    pub kept: A,
+}
+
+/// Where the classifier's gradients go.
+#[derive(Debug)]
+pub struct ClassifierGradients<'a, T: Tier + ?Sized> {
+    /// `[n, c]`, added to.
+    pub dx: &'a mut T::Act,
+    /// The gradient arena; the span of the weight is added to.
+    pub gradients: &'a mut T::Param,
+    /// One over the denominator.
+    pub scale: f64,
+}
+
+/// A machine that runs the operators.
+#[allow(clippy::too_many_arguments)] // outputs, saved, inputs, parameters, scalars of one operator
+pub trait Tier: Clone + Send + Sync + 'static {
+    /// The type of numbers that cross to the host.
+    type Number: Real;
+    /// Activations and their gradients.
+    type Act: Send + Sync;
+    /// Parameters and their gradients as the forward pass reads them.
+    type Param: Send + Sync;
+    /// Optimiser moments (and master weights where `Param` is narrower).
+    type Master: Send + Sync;
+
+    /// A zeroed activation buffer.
+    fn act(&self, len: usize) -> Result<Self::Act>;
+    /// A zeroed parameter arena.
+    fn param(&self, len: usize) -> Result<Self::Param>;
+    /// A zeroed optimiser arena.
+    fn master(&self, len: usize) -> Result<Self::Master>;
+    /// Zeroes the first `len` elements.
+    fn zero_act(&self, act: &mut Self::Act, len: usize) -> Result<()>;
+    /// Zeroes an arena.
+    fn zero_param(&self, param: &mut Self::Param) -> Result<()>;
+    /// Copies numbers into a span.
+    fn upload(&self, param: &mut Self::Param, span: Span, values: &[Self::Number]) -> Result<()>;
+    /// Copies a span out.
+    fn download(&self, param: &Self::Param, span: Span) -> Result<Vec<Self::Number>>;
+    /// Copies the first `len` activations out.
+    fn download_act(&self, act: &Self::Act, len: usize) -> Result<Vec<Self::Number>>;
+    /// Copies an optimiser arena out.
+    fn download_master(&self, master: &Self::Master) -> Result<Vec<Self::Number>>;
+    /// Copies numbers into an optimiser arena.
+    fn upload_master(&self, master: &mut Self::Master, values: &[Self::Number]) -> Result<()>;
+
+    /// `out [n, c] ← wte[tokens] + wpe[positions]`.
+    fn embedding_forward(
+        &self,
+        out: &mut Self::Act,
+        tokens: &[u32],
+        positions: &[u32],
+        params: &Self::Param,
+        wte: Span,
+        wpe: Span,
+        c: usize,
+    ) -> Result<()>;
+    /// Adds to the gradients of `wte` and `wpe`.
+    fn embedding_backward(
+        &self,
+        gradients: &mut Self::Param,
+        dout: &Self::Act,
+        tokens: &[u32],
+        positions: &[u32],
+        wte: Span,
+        wpe: Span,
+        c: usize,
+    ) -> Result<()>;
+
+    /// `out [n, c] ← layernorm(residual)`, saves `mean` and `rstd`.
+    fn layernorm_forward(
+        &self,
+        out: &mut Self::Act,
+        mean: &mut Self::Act,
+        rstd: &mut Self::Act,
+        residual: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        n: usize,
+    ) -> Result<()>;
+    /// `residual ← x + branch`, `out ← layernorm(residual)`.
+    fn residual_layernorm_forward(
+        &self,
+        out: &mut Self::Act,
+        residual: &mut Self::Act,
+        mean: &mut Self::Act,
+        rstd: &mut Self::Act,
+        x: &Self::Act,
+        branch: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        n: usize,
+    ) -> Result<()>;
+    /// `out ← layernorm(residual)` from the saved statistics.
+    fn layernorm_apply(
+        &self,
+        out: &mut Self::Act,
+        mean: &Self::Act,
+        rstd: &Self::Act,
+        residual: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        n: usize,
+    ) -> Result<()>;
+    /// Adds to `dresidual` and to the gradients of weight and bias.
+    fn layernorm_backward(
+        &self,
+        dresidual: &mut Self::Act,
+        gradients: &mut Self::Param,
+        mean: &Self::Act,
+        rstd: &Self::Act,
+        dout: &Self::Act,
+        residual: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        n: usize,
+    ) -> Result<()>;
+
+    /// `out [n, oc] ← x [n, c] W [c, oc] + bias`.
+    fn linear_forward(
+        &self,
+        out: &mut Self::Act,
+        x: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        shape: LinearShape,
+    ) -> Result<()>;
+    /// Adds to `dx` and to the gradients of weight and bias.
+    fn linear_backward(
+        &self,
+        dx: &mut Self::Act,
+        gradients: &mut Self::Param,
+        dout: &Self::Act,
+        x: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        shape: LinearShape,
+    ) -> Result<()>;
+    /// `activated ← gelu(pre)`, `out ← activated W + bias`.
+    fn gelu_linear_forward(
+        &self,
+        out: &mut Self::Act,
+        activated: &mut Self::Act,
+        pre: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        shape: LinearShape,
+    ) -> Result<()>;
+    /// `dpre ← gelu'(pre) ∘ (dout Wᵀ)` (overwritten: nothing else feeds `pre`), and adds to the
+    /// gradients of weight and bias; `activated` is scratch.
+    fn gelu_linear_backward(
+        &self,
+        dpre: &mut Self::Act,
+        gradients: &mut Self::Param,
+        activated: &mut Self::Act,
+        dout: &Self::Act,
+        pre: &Self::Act,
+        params: &Self::Param,
+        affine: Affine,
+        shape: LinearShape,
+    ) -> Result<()>;
+    /// `out [c, v] ← (the span [v, c])ᵀ`, for the decoder's head.
+    fn transpose(
+        &self,
+        out: &mut Self::Param,
+        params: &Self::Param,
+        span: Span,
+        v: usize,
+        c: usize,
+    ) -> Result<()>;
+    /// `out [n, v] ← x [n, c] · Wᵀ`, `W [v, c]`, without keeping anything for a backward pass.
+    fn logits(
+        &self,
+        out: &mut Self::Act,
+        x: &Self::Act,
+        params: &Self::Param,
+        weight: Span,
+        shape: LinearShape,
+    ) -> Result<()>;
+
+    /// Scratch numbers for attention over sequences of this shape.
+    fn attention_workspace(&self, shape: AttentionShape) -> usize;
+    /// `out [n, c]` and `lse [b, nh, t]` from `qkv [n, 3c]`.
+    fn attention_forward(
+        &self,
+        out: &mut Self::Act,
+        lse: &mut Self::Act,
+        qkv: &Self::Act,
+        workspace: &mut Self::Act,
+        shape: AttentionShape,
+    ) -> Result<()>;
+    /// Adds to `dqkv`.
+    fn attention_backward(
+        &self,
+        dqkv: &mut Self::Act,
+        dout: &Self::Act,
+        qkv: &Self::Act,
+        out: &Self::Act,
+        lse: &Self::Act,
+        workspace: &mut Self::Act,
+        shape: AttentionShape,
+    ) -> Result<()>;
+    /// Stores the keys and values of whole prompts `[b, t, 3c]`, sequence `i` in `slots[i]`.
+    fn cache_fill(
+        &self,
+        cache: &mut Self::Act,
+        qkv: &Self::Act,
+        slots: &[u32],
+        layer: usize,
+        t: usize,
+        shape: CacheShape,
+    ) -> Result<()>;
+    /// One new token per row: stores its key and value, attends to the row's past.
+    fn attention_decode(
+        &self,
+        out: &mut Self::Act,
+        cache: &mut Self::Act,
+        qkv: &Self::Act,
+        rows: CacheRows,
+        layer: usize,
+        shape: CacheShape,
+    ) -> Result<()>;
+    /// `out [m, c] ← x[rows]`.
+    fn gather_rows(
+        &self,
+        out: &mut Self::Act,
+        x: &Self::Act,
+        rows: &[usize],
+        c: usize,
+    ) -> Result<()>;
+
+    /// Scratch numbers for the classifier; `shape.oc` is the vocabulary.
+    fn classifier_workspace(&self, shape: LinearShape) -> usize;
+    /// Loss of every row and, where asked for, its gradients. `weight` is `[v, c]`.
+    fn classifier(
+        &self,
+        rows: &mut RowBuffers<Self::Act>,
+        gradients: Option<ClassifierGradients<Self>>,
+        x: &Self::Act,
+        targets: &[u32],
+        mask: Option<&[bool]>,
+        params: &Self::Param,
+        weight: Span,
+        rule: &Rule,
+        workspace: &mut Self::Act,
+        shape: LinearShape,
+    ) -> Result<()>;
+
+    /// `Σ g²` over the arena, in a fixed order.
+    fn squared_norm(&self, gradients: &Self::Param) -> Result<f64>;
+    /// One AdamW step on a span.
+    fn adamw(
+        &self,
+        params: &mut Self::Param,
+        m: &mut Self::Master,
+        v: &mut Self::Master,
+        gradients: &Self::Param,
+        span: Span,
+        step: Step,
+    ) -> Result<()>;
+}

@@ -59,8 +59,6 @@ pub trait Real:
     fn abs(self) -> Self;
     /// Whether the value is finite.
     fn is_finite(self) -> bool;
-    /// `self·factor + term` rounded once where the machine has the instruction, twice elsewhere.
-    fn fused(self, factor: Self, term: Self) -> Self;
 }
 
 impl Real for f32 {
@@ -130,10 +128,6 @@ impl Real for f32 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         self.is_finite()
-    }
-    #[inline(always)]
-    fn fused(self, factor: Self, term: Self) -> Self {
-        self * factor + term
     }
 }
 
@@ -218,10 +212,6 @@ impl Real for f64 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         self.is_finite()
-    }
-    #[inline(always)]
-    fn fused(self, factor: Self, term: Self) -> Self {
-        self * factor + term
     }
 }
 

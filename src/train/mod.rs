@@ -1,1 +1,13 @@
-//! train.
+//! Training: blocks of tokens, the learning rate, the optimiser, the loop.
+
+mod blocks;
+mod evaluate;
+mod fit;
+mod optimiser;
+mod schedule;
+
+pub use blocks::Blocks;
+pub use evaluate::{score_blocks, score_rows};
+pub use fit::{Control, Fit, FitRequest, Progress, fit};
+pub use optimiser::Optimiser;
+pub use schedule::learning_rate;

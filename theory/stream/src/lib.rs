@@ -100,7 +100,7 @@ const fn hash_name(name: &str) -> u64 {
     hash
 }
 
-impl rand_core_09::RngCore for Stream {
+impl RngCore for Stream {
     fn next_u32(&mut self) -> u32 {
         self.engine.next_u32()
     }
@@ -137,7 +137,8 @@ mod tests {
         };
         let base = draw(1, "a", 0, 0);
         assert_eq!(base, draw(1, "a", 0, 0));
-        for other in [draw(2, "a", 0, 0), draw(1, "b", 0, 0), draw(1, "a", 1, 0), draw(1, "a", 0, 1)]
+        for other in
+            [draw(2, "a", 0, 0), draw(1, "b", 0, 0), draw(1, "a", 1, 0), draw(1, "a", 0, 1)]
         {
             assert_ne!(base, other);
         }

@@ -1,0 +1,104 @@
+//! The buffers of one forward and backward pass. The comments are the shape table.
+
+use crate::Result;
+use crate::config::ModelConfig;
+use crate::tier::{AttentionShape, LinearShape, RowBuffers, Tier};
+
+/// Activations for up to `b` sequences of `t` tokens, `n = b·t`.
+///
+/// With gradients, what backward needs is kept per layer: 10 numbers per channel and token. Without
+/// them, one layer's buffers serve all.
+pub struct Activations<T: Tier> {
+    /// Residual stream before attention, `[n, c]` per kept layer.
+    pub(super) residual: Vec<T::Act>,
+    /// Residual stream before the feed-forward part, `[n, c]` per kept layer.
+    pub(super) residual_mid: Vec<T::Act>,
+    /// Queries, keys, values, `[n, 3c]` per kept layer.
+    pub(super) qkv: Vec<T::Act>,
+    /// Attention's output, `[n, c]` per kept layer.
+    pub(super) attended: Vec<T::Act>,
+    /// Log-sum-exp of the attention scores, `[b, nh, t]` per kept layer.
+    pub(super) lse: Vec<T::Act>,
+    /// Input of GELU, `[n, 4c]` per kept layer.
+    pub(super) pre: Vec<T::Act>,
+    /// Statistics of the layer norms, `[n]` per kept layer.
+    pub(super) mean1: Vec<T::Act>,
+    pub(super) rstd1: Vec<T::Act>,
+    pub(super) mean2: Vec<T::Act>,
+    pub(super) rstd2: Vec<T::Act>,
+    /// Residual stream after the last block, `[n, c]`, and the last layer norm's statistics.
+    pub(super) last: T::Act,
+    pub(super) meanf: T::Act,
+    pub(super) rstdf: T::Act,
+    /// Output of the latest layer norm, `[n, c]`.
+    pub(super) normed: T::Act,
+    /// Output of the latest branch, `[n, c]`.
+    pub(super) branch: T::Act,
+    /// Output of GELU, `[n, 4c]`.
+    pub(super) activated: T::Act,
+    pub(super) attention_workspace: T::Act,
+    pub(super) rows: RowBuffers<T::Act>,
+    pub(super) classifier_workspace: T::Act,
+    pub(super) gradients: Option<ActivationGradients<T>>,
+    pub(super) n: usize,
+    pub(super) t: usize,
+}
+
+/// Gradients of activations.
+pub(super) struct ActivationGradients<T: Tier> {
+    /// Of the residual stream, `[n, c]`.
+    pub residual: T::Act,
+    /// Of whatever has `c` channels at the moment, `[n, c]`.
+    pub narrow: T::Act,
+    /// Of whatever has `3c` or `4c` channels at the moment, `[n, 4c]`.
+    pub wide: T::Act,
+}
+
+impl<T: Tier> Activations<T> {
+    /// Buffers for up to `b` sequences of `t` tokens.
+    pub fn new(tier: &T, config: &ModelConfig, b: usize, t: usize, train: bool) -> Result<Self> {
+        let ModelConfig { layers, heads, channels: c, vocab, .. } = *config;
+        let n = b * t;
+        let kept = if train { layers } else { 1 };
+        let per_layer = |len: usize| (0..kept).map(|_| tier.act(len)).collect::<Result<Vec<_>>>();
+        let attention = AttentionShape { b, t, nh: heads, hs: c / heads };
+        let classifier = LinearShape { n, c, oc: vocab };
+        let gradients = match train {
+            true => Some(ActivationGradients {
+                residual: tier.act(n * c)?,
+                narrow: tier.act(n * c)?,
+                wide: tier.act(4 * n * c)?,
+            }),
+            false => None,
+        };
+        Ok(Self {
+            residual: per_layer(n * c)?,
+            residual_mid: per_layer(n * c)?,
+            qkv: per_layer(3 * n * c)?,
+            attended: per_layer(n * c)?,
+            lse: per_layer(b * heads * t)?,
+            pre: per_layer(4 * n * c)?,
+            mean1: per_layer(n)?,
+            rstd1: per_layer(n)?,
+            mean2: per_layer(n)?,
+            rstd2: per_layer(n)?,
+            last: tier.act(n * c)?,
+            meanf: tier.act(n)?,
+            rstdf: tier.act(n)?,
+            normed: tier.act(n * c)?,
+            branch: tier.act(n * c)?,
+            activated: tier.act(4 * n * c)?,
+            attention_workspace: tier.act(tier.attention_workspace(attention))?,
+            rows: RowBuffers {
+                loss: tier.act(n)?,
+                nll: tier.act(n)?,
+                probability: tier.act(n)?,
+                kept: tier.act(n)?,
+            },
+            classifier_workspace: tier.act(tier.classifier_workspace(classifier))?,
+            gradients,
+            n,
+            t,
+        })
+    }
+}
