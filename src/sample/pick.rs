@@ -22,7 +22,7 @@ pub(super) struct Picker<N> {
     scores: Vec<N>,
     weights: Vec<N>,
     sorted: Vec<N>,
-    order: Vec<u32>,
+    left: Vec<(N, u32)>,
     sums: Vec<f64>,
 }
 
@@ -38,7 +38,7 @@ impl<N: Real> Picker<N> {
             scores: Vec::with_capacity(vocab),
             weights: Vec::with_capacity(vocab),
             sorted: Vec::with_capacity(vocab),
-            order: Vec::with_capacity(vocab),
+            left: Vec::with_capacity(vocab),
             sums: Vec::with_capacity(vocab.div_ceil(BLOCK)),
         }
     }
@@ -76,7 +76,7 @@ impl<N: Real> Picker<N> {
             self.keep_best();
         }
         if self.top_p < 1.0 {
-            keep_nucleus(&mut self.weights, &mut self.order, self.top_p);
+            keep_nucleus(&mut self.weights, &mut self.left, self.top_p);
         }
         Some(draw(&self.weights, &mut self.sums, stream.uniform()) as u32)
     }

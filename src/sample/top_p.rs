@@ -9,50 +9,43 @@ use crate::cpu::Real;
 /// Source: Holtzman et al. 2020, section 3.1, arXiv 1904.09751.
 ///
 /// Departure: before sorting, tokens of weight at most `budget/count` are removed together for as
-/// long as there are any. Their mass fits the budget, so the sort would have removed them too; for
-/// peaked rows little is left to sort. Sums are in f64, first in index, then in ascending order.
-pub(super) fn keep_nucleus<N: Real>(weights: &mut [N], order: &mut Vec<u32>, top_p: f64) {
-    order.clear();
-    let (mut total, mut best) = (0.0, 0);
-    for (index, weight) in weights.iter().enumerate() {
-        if *weight > N::zero() {
-            order.push(index as u32);
-            total += weight.wide();
-            if *weight >= weights[best] {
-                best = index;
-            }
+/// long as there are any below the largest. Their mass fits the budget, so the sort would have
+/// removed them too; for peaked rows little is left to sort. Sums are in f64, first in index, then in ascending order.
+pub(super) fn keep_nucleus<N: Real>(weights: &mut [N], left: &mut Vec<(N, u32)>, top_p: f64) {
+    let total = weights.iter().fold(0.0, |total, weight| total + weight.wide());
+    let max = weights.iter().fold(N::zero(), |max, weight| max.max(*weight));
+    let mut budget = (1.0 - top_p) * total;
+    let mut light = budget / weights.len() as f64;
+    left.clear();
+    for (index, weight) in weights.iter_mut().enumerate() {
+        if weight.wide() > light || *weight >= max {
+            left.push((*weight, index as u32));
+        } else {
+            budget -= weight.wide();
+            *weight = N::zero();
         }
     }
-    let mut budget = (1.0 - top_p) * total;
-    loop {
-        let before = order.len();
-        let light = budget / before as f64;
-        order.retain(|&index| {
-            let weight = &mut weights[index as usize];
-            let keep = weight.wide() > light || index as usize == best;
+    let mut before = weights.len();
+    while left.len() < before {
+        before = left.len();
+        light = budget / before as f64;
+        left.retain(|&(weight, index)| {
+            let keep = weight.wide() > light || weight >= max;
             if !keep {
                 budget -= weight.wide();
-                *weight = N::zero();
+                weights[index as usize] = N::zero();
             }
             keep
         });
-        if order.len() == before {
-            break;
-        }
     }
-    let by_weight = |&a: &u32, &b: &u32| {
-        let (left, right) = (weights[a as usize].wide(), weights[b as usize].wide());
-        left.total_cmp(&right).then(a.cmp(&b))
-    };
-    order.sort_unstable_by(by_weight);
-    let removable = order.len().saturating_sub(1);
-    for &index in &order[..removable] {
-        let weight = &mut weights[index as usize];
+    left.sort_unstable_by(|a, b| a.0.wide().total_cmp(&b.0.wide()).then(a.1.cmp(&b.1)));
+    let removable = left.len().saturating_sub(1);
+    for &(weight, index) in &left[..removable] {
         budget -= weight.wide();
         if budget < 0.0 {
             break;
         }
-        *weight = N::zero();
+        weights[index as usize] = N::zero();
     }
 }
 
