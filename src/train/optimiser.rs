@@ -4,7 +4,7 @@ use crate::Result;
 use crate::config::TrainConfig;
 use crate::cpu::adamw::{Step, clip_factor};
 use crate::model::Gpt;
-use crate::tier::Tier;
+use crate::tier::{Span, Tier};
 
 /// The optimiser's state.
 pub struct Optimiser<T: Tier> {
@@ -14,13 +14,16 @@ pub struct Optimiser<T: Tier> {
     pub v: T::Master,
     /// Steps done.
     pub steps: u32,
+    /// Stretches of the arena, each with or without weight decay.
+    pub spans: Vec<(Span, bool)>,
 }
 
 impl<T: Tier> Optimiser<T> {
-    /// Moments at zero.
+    /// Moments at zero, decay on the matrices.
     pub fn new(model: &Gpt<T>) -> Result<Self> {
         let len = model.layout.len;
-        Ok(Self { m: model.tier.master(len)?, v: model.tier.master(len)?, steps: 0 })
+        let spans = model.layout.decay_spans();
+        Ok(Self { m: model.tier.master(len)?, v: model.tier.master(len)?, steps: 0, spans })
     }
 
     /// One step; `scale` multiplies the gradients before they are clipped. Returns the norm of the
@@ -38,7 +41,7 @@ impl<T: Tier> Optimiser<T> {
             return Ok(norm);
         }
         self.steps += 1;
-        for (span, decay) in model.layout.decay_spans() {
+        for &(span, decay) in &self.spans {
             let step = Step {
                 number: self.steps,
                 learning_rate,

@@ -1,0 +1,66 @@
+//! The outcome of a verification.
+
+use serde::Serialize;
+
+/// One comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What was compared.
+    pub name: String,
+    /// The largest error, in the measure that the tolerance speaks of. Absent (null) if it is not a
+    /// finite number.
+    pub max_error: f64,
+    /// The largest error that passes.
+    pub tolerance: f64,
+    /// Whether it passed; false if the error is not a number.
+    pub passed: bool,
+}
+
+/// All comparisons.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Certificate {
+    /// Whether every check passed and there was at least one.
+    pub passed: bool,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// What was left out, and why.
+    pub skipped: Vec<String>,
+}
+
+impl Certificate {
+    /// Adds a check; an error that is not a number fails.
+    pub fn push(&mut self, name: impl Into<String>, max_error: f64, tolerance: f64) {
+        let passed = max_error <= tolerance;
+        self.checks.push(Check { name: name.into(), max_error, tolerance, passed });
+        self.passed = self.checks.iter().all(|check| check.passed);
+    }
+
+    /// Adds all of another certificate, its names under `prefix`.
+    pub fn extend(&mut self, prefix: &str, other: Certificate) {
+        for check in other.checks {
+            self.push(format!("{prefix}/{}", check.name), check.max_error, check.tolerance);
+        }
+        self.skipped.extend(other.skipped.into_iter().map(|line| format!("{prefix}/{line}")));
+    }
+}
+
+/// `max |a − b|`; infinite if the lengths differ, NaN if any difference is.
+pub fn max_difference(a: &[f64], b: &[f64]) -> f64 {
+    if a.len() != b.len() {
+        return f64::INFINITY;
+    }
+    let mut most = 0.0f64;
+    for (a, b) in a.iter().zip(b) {
+        let error = (a - b).abs();
+        if error.is_nan() {
+            return f64::NAN;
+        }
+        most = most.max(error);
+    }
+    most
+}
+
+/// `max |b|`.
+pub fn largest(b: &[f64]) -> f64 {
+    b.iter().fold(0.0, |most, b| most.max(b.abs()))
+}
