@@ -5,43 +5,14 @@
 //! every earlier checkpoint valid; a file without a line does not count.
 
 use super::atomic::{self, Lines};
+use super::tensors;
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The key of the metadata within the safetensors header.
-const METADATA: &str = "fortifai";
-
-/// The values of a tensor to be saved, in row-major order.
-#[derive(Clone, Copy, Debug)]
-pub enum TensorData<'a> {
-    /// Single precision.
-    F32(&'a [f32]),
-    /// Double precision.
-    F64(&'a [f64]),
-}
-
-/// The values of a loaded tensor, in row-major order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Values {
-    /// Single precision.
-    F32(Vec<f32>),
-    /// Double precision.
-    F64(Vec<f64>),
-}
-
-/// A loaded tensor.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    /// Length of each axis.
-    pub shape: Vec<usize>,
-    /// Values, as many as the product of the axes.
-    pub values: Values,
-}
+pub use super::tensors::{Tensor, TensorData, Values};
 
 /// A loaded checkpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,15 +60,7 @@ pub fn save(
 ) -> Result<PathBuf> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     assert!(name.chars().all(plain), "checkpoint::save: the name {name:?} has odd characters");
-    let mut names = HashSet::new();
-    for (tensor, shape, data) in tensors {
-        let (filled, length) = (shape.iter().product::<usize>(), data.len());
-        assert_eq!(filled, length, "checkpoint::save: {tensor} has shape {shape:?}");
-        assert!(names.insert(tensor), "checkpoint::save: there are two tensors {tensor}");
-    }
-    let views = tensors.iter().map(|&(name, shape, data)| (name, Borrowed { shape, data }));
-    let header = HashMap::from([(METADATA.to_owned(), metadata.to_string())]);
-    let bytes = safetensors::serialize(views, Some(header))
+    let bytes = tensors::encode(tensors, metadata)
         .map_err(|cause| Error::input(format!("Checkpoint {name} cannot be encoded: {cause}.")))?;
     let blake3 = blake3::hash(&bytes).to_hex().to_string();
     let file = format!("{name}-{}.safetensors", &blake3[..16]);
@@ -218,68 +181,8 @@ fn read(dir: &Path, entry: &Entry) -> Result<Checkpoint> {
     if blake3::hash(&bytes).to_hex().as_str() != entry.blake3 {
         return Err(damaged("its BLAKE3 hash is not that of the manifest".into()));
     }
-    decode(&entry.name, &bytes).map_err(damaged)
-}
-
-fn decode(name: &str, bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|cause| cause.to_string())?;
-    let metadata = header.metadata().as_ref().and_then(|map| map.get(METADATA));
-    let metadata = metadata.ok_or("it has no metadata")?;
-    let metadata = serde_json::from_str(metadata).map_err(|cause| cause.to_string())?;
-    let mut tensors = BTreeMap::new();
-    for (tensor, view) in SafeTensors::deserialize(bytes).map_err(|cause| cause.to_string())?.iter()
-    {
-        let values = match view.dtype() {
-            Dtype::F32 => Values::F32(numbers(view.data(), f32::from_le_bytes)),
-            Dtype::F64 => Values::F64(numbers(view.data(), f64::from_le_bytes)),
-            other => return Err(format!("tensor {tensor} is of type {other:?}")),
-        };
-        tensors.insert(tensor.to_owned(), Tensor { shape: view.shape().to_vec(), values });
-    }
-    Ok(Checkpoint { name: name.to_owned(), metadata, tensors })
-}
-
-fn numbers<X, const BYTES: usize>(data: &[u8], number: fn([u8; BYTES]) -> X) -> Vec<X> {
-    data.as_chunks::<BYTES>().0.iter().map(|bytes| number(*bytes)).collect()
-}
-
-impl TensorData<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::F64(values) => values.len(),
-        }
-    }
-}
-
-/// A tensor on its way into the file; its bytes are made when they are written.
-struct Borrowed<'a> {
-    shape: &'a [usize],
-    data: TensorData<'a>,
-}
-
-impl View for Borrowed<'_> {
-    fn dtype(&self) -> Dtype {
-        match self.data {
-            TensorData::F32(_) => Dtype::F32,
-            TensorData::F64(_) => Dtype::F64,
-        }
-    }
-    fn shape(&self) -> &[usize] {
-        self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(match self.data {
-            TensorData::F32(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            TensorData::F64(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        })
-    }
-    fn data_len(&self) -> usize {
-        match self.data {
-            TensorData::F32(values) => values.len() * 4,
-            TensorData::F64(values) => values.len() * 8,
-        }
-    }
+    let (tensors, metadata) = tensors::decode(&bytes).map_err(damaged)?;
+    Ok(Checkpoint { name: entry.name.clone(), metadata, tensors })
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 //! | `run_dir` | the names of a run's files |
 //! | `manifest` | what a run was made from |
 //! | `commit` | the version of the source |
-//! | `checkpoint` | tensors and metadata with a hash |
+//! | `checkpoint` | a folder of checkpoints, each vouched for by a hash |
+//! | `tensors` | tensors and metadata as the bytes of one file |
 
 pub mod atomic;
 pub mod checkpoint;
@@ -16,6 +17,7 @@ mod commit;
 mod hash;
 mod manifest;
 mod run_dir;
+mod tensors;
 
 pub use checkpoint::Checkpoint;
 pub use hash::blake3_file;
