@@ -128,7 +128,8 @@ impl Search {
         for (rank, candidate) in best.iter().enumerate() {
             let Candidate { score, beam, token } = *candidate;
             let ends = Some(token) == task.end || length == task.config.max_new_tokens;
-            if if ends { rank >= width } else { beams.len() == width } {
+            let surplus = if ends { rank >= width } else { beams.len() == width };
+            if surplus {
                 continue;
             }
             let node = Some(self.nodes.len());
@@ -215,7 +216,7 @@ mod tests {
         generate(&mut decoder, &[prompt.to_vec()], config, end, unused).unwrap().remove(0)
     }
 
-    /// The best score over all texts of at most `left` further tokens, by full enumeration.
+    /// The best score over all texts of at most `most` new tokens, by full enumeration.
     fn enumerate(
         chain: &Markov,
         text: &mut Vec<u32>,

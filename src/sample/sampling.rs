@@ -1,8 +1,8 @@
 //! Greedy decoding and sampling of one batch: one row per prompt.
 
-use super::generate::{Job, no_token};
+use super::Decoder;
+use super::generate::{Job, Task, no_token};
 use super::pick::Picker;
-use super::{Decoder, generate::Task};
 use crate::{Result, Stream};
 
 /// The tokens that follow each prompt of the batch; finished rows leave it at once.
