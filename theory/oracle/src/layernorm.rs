@@ -8,7 +8,7 @@ pub const EPSILON: f64 = 1e-5;
 /// `y = (x − μ)/√(σ² + ε) ⊙ weight + bias` with `μ = mean(x)` and the biased variance
 /// `σ² = mean((x − μ)²)`.
 ///
-/// Source: Ba, Kiros, Hinton 2016, arXiv 1607.06450, equation 4.
+/// Source: Ba, Kiros, Hinton 2016, arXiv 1607.06450, section 3.
 ///
 /// # Panics
 /// If the three lengths differ.

@@ -12,7 +12,7 @@ use crate::attention::maximum;
 pub enum LossKind {
     /// `f = −ln p`.
     Ce,
-    /// `f = −[p ≤ γ] ln p`. Source: arXiv 2509.08972, equation 5.
+    /// `f = −[p ≤ γ] ln p`. Source: arXiv 2509.08972.
     Tce {
         /// The threshold; equality keeps the token, 0 drops every token, 1 is [`LossKind::Ce`].
         gamma: f64,
