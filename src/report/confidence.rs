@@ -97,8 +97,9 @@ fn panels(series: &Series) -> Vec<Panel> {
         let records = series.chains.iter().flat_map(|chain| &chain.records);
         let records: Vec<_> = records.filter(|r| r.generation == generation).collect();
         let mean = |of: fn(&GenerationRecord) -> &Vec<f64>| {
-            let sound =
-                |shares: &&Vec<f64>| !shares.is_empty() && shares.iter().all(|s| (0.0..=1.0).contains(s));
+            let sound = |shares: &&Vec<f64>| {
+                !shares.is_empty() && shares.iter().all(|s| (0.0..=1.0).contains(s))
+            };
             let rows: Vec<&Vec<f64>> = records.iter().map(|r| of(r)).filter(sound).collect();
             let bins = rows.iter().map(|row| row.len()).min().unwrap_or(0);
             let sum = |i| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64;

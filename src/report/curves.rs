@@ -86,13 +86,13 @@ pub const KEY_CURVES: &[(&str, &str, &str)] = &[
 /// The figure of one metric; `None` where no value is finite.
 ///
 /// Thin lines are seeds, thick lines their mean over the chains still alive. The band is the 95 %
-/// t interval of the mean where all losses have at least five seeds at the first generation, else
-/// it runs from the least to the largest seed; the caption says which.
+/// t interval of the mean where all losses have at least five seeds, else it runs from the least to
+/// the largest seed; [`legend`] says which.
 pub fn figure(study: &Study, metric: &str) -> Option<Figure> {
     let known = KEY_CURVES.iter().find(|entry| entry.0 == metric);
     let title = known.map_or_else(|| metric.replace('_', " "), |entry| entry.1.to_string());
     let shown: Vec<&Series> = study.series.iter().filter(|s| s.last(metric).is_some()).collect();
-    let student = shown.iter().all(|series| series.chains.len() >= 5);
+    let student = student(study);
     let lines: Vec<Vec<Point>> = shown.iter().map(|s| points(s, metric, student)).collect();
 
     let all: Vec<&Point> = lines.iter().flatten().collect();
@@ -150,12 +150,8 @@ pub fn figure(study: &Study, metric: &str) -> Option<Figure> {
         }
     }
     svg.end_labels(plot, &labels);
-    let sense = known.map_or("", |entry| entry.2);
-    Some(Figure {
-        name: metric.into(),
-        svg,
-        caption: format!("{sense} {}", legend(study, student)),
-    })
+    let sense = known.map_or("", |entry| entry.2).to_string();
+    Some(Figure { name: metric.into(), svg, caption: sense })
 }
 
 struct Point {
@@ -215,14 +211,19 @@ pub fn generations(all: impl Iterator<Item = usize>, plot: Plot) -> (Scale, Vec<
     (scale, ticks.map(|generation| (generation as f64, generation.to_string())).collect())
 }
 
-fn legend(study: &Study, student: bool) -> String {
-    let mut text = match (study.seeds(), student) {
-        (0 | 1, _) => "One seed: no band can be drawn.".to_string(),
+fn student(study: &Study) -> bool {
+    study.series.iter().all(|series| series.chains.len() >= 5)
+}
+
+/// How to read the lines and bands of every curve.
+pub fn legend(study: &Study) -> String {
+    let mut text = match (study.seeds(), student(study)) {
+        (0 | 1, _) => "Lines are single seeds: no band can be drawn.".to_string(),
         (_, true) => {
-            "Thick: mean over seeds; band: 95 % t interval of the mean; thin: single seeds.".into()
+            "Thick lines are means over seeds, thin lines single seeds, bands the 95 % t interval of the mean.".into()
         }
         (_, false) => {
-            "Thick: mean over seeds; band: least to largest seed; thin: single seeds.".into()
+            "Thick lines are means over seeds, thin lines single seeds, bands run from the least to the largest seed.".into()
         }
     };
     if study.series.iter().flat_map(|s| &s.chains).any(|chain| chain.diverged().is_some()) {
@@ -259,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn the_caption_says_which_band_is_drawn() {
+    fn the_legend_says_which_band_is_drawn() {
         let caption = |seeds: std::ops::Range<u64>| {
             let runs = [demo::run(&["ce"], seeds, 3)];
-            figure(&Study::new(&runs), "heldout_nats").unwrap().caption
+            legend(&Study::new(&runs))
         };
         assert!(caption(0..5).contains("95 % t interval"));
-        assert!(caption(0..3).contains("least to largest"));
+        assert!(caption(0..3).contains("the least to the largest seed"));
         assert!(caption(0..1).contains("no band"));
     }
 

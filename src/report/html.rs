@@ -15,10 +15,9 @@ const AGAINST_CE: [&str; 4] =
 /// A section of figures: anchor, heading, what it is about.
 type Group = (&'static str, &'static str, &'static str);
 
-const CURVES: Group = ("curves", "Over the generations", "Each figure follows one measure.");
-const AGAINST: Group =
-    ("against", "Against cross entropy", "Is another loss better than ce, or was it luck?");
-const SURE: Group = ("sure", "How sure the model is", "The probability given to each next token.");
+const CURVES: Group = ("curves", "Generations", "Each figure follows one measure.");
+const AGAINST: Group = ("against", "Against ce", "Is another loss better than ce, or was it luck?");
+const SURE: Group = ("sure", "Confidence", "The probability given to each next token.");
 const TRAINING: Group = ("training", "Training", "What the optimiser saw.");
 const MORE: Group = ("more", "More measures", "What else was recorded.");
 
@@ -44,33 +43,46 @@ pub fn figures(study: &Study) -> Vec<(Group, Vec<Figure>)> {
 
 /// The whole page.
 pub fn page(study: &Study) -> String {
-    let mut sections = vec![("verdict", "Verdict", verdict::html(study))];
-    let groups = figures(study);
+    let mut groups = figures(study);
+    let mut first: Vec<Figure> = Vec::new();
+    if let Some((_, curves)) = groups.iter_mut().find(|(group, _)| group.0 == CURVES.0) {
+        first = curves.drain(..curves.len().min(2)).collect();
+    }
+    groups.retain(|(_, figures)| !figures.is_empty());
+    let legend = format!("<p class=\"note\">{}</p>\n", escape(&curves::legend(study)));
+    let pictures = if first.is_empty() { String::new() } else { grid(&first) + &legend };
+    let mut sections = vec![("verdict", "Verdict", verdict::html(study, &pictures))];
     for ((anchor, heading, about), figures) in &groups {
-        let mut body = format!("<p class=\"about\">{about}</p>\n<div class=\"figures\">\n");
-        for figure in figures {
-            body += &format!(
-                "<figure>{}<figcaption>{}</figcaption></figure>\n",
-                figure.svg.inline(),
-                escape(&figure.caption)
-            );
-        }
-        sections.push((anchor, heading, body + "</div>\n"));
+        let legend = if *anchor == CURVES.0 { curves::legend(study) } else { String::new() };
+        let about = format!("<p class=\"about\">{about} {}</p>\n", escape(&legend));
+        sections.push((anchor, heading, about + &grid(figures)));
     }
     let table = tables::html(study);
     if !table.is_empty() {
         let about = "<p class=\"about\">Brackets hold the 95 % t interval over seeds. Cells are \
                      coloured only where it excludes zero.</p>\n";
-        sections.insert(sections.len().min(3), ("table", "In numbers", about.to_string() + &table));
+        sections.insert(sections.len().min(3), ("table", "Numbers", about.to_string() + &table));
     }
     let samples = samples::html(study);
     if !samples.is_empty() {
         let about = "<p class=\"about\">The first pieces of text of the first and the last \
                      generation. Collapsed text repeats itself, or says what is not so.</p>\n";
-        sections.push(("samples", "What it writes", about.to_string() + &samples));
+        sections.push(("samples", "Samples", about.to_string() + &samples));
     }
-    sections.push(("provenance", "Where it comes from", provenance(study)));
+    sections.push(("provenance", "Provenance", provenance(study)));
     assemble(study, &sections)
+}
+
+fn grid(figures: &[Figure]) -> String {
+    let mut out = String::from("<div class=\"figures\">\n");
+    for figure in figures {
+        let caption = match figure.caption.is_empty() {
+            true => String::new(),
+            false => format!("<figcaption>{}</figcaption>", escape(&figure.caption)),
+        };
+        out += &format!("<figure>{}{caption}</figure>\n", figure.svg.inline());
+    }
+    out + "</div>\n"
 }
 
 fn assemble(study: &Study, sections: &[(&str, &str, String)]) -> String {

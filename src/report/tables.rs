@@ -11,14 +11,22 @@ pub fn text(study: &Study) -> String {
     for (metric, rows) in blocks(study) {
         out += &format!("\n{metric}: {}{}\n", meaning(metric), hint(metric));
         let mut lines = vec![
-            ["loss", "seeds", "generation 0", "last", "change [95 % t]", "minus ce [95 % t]"]
-                .map(String::from),
+            [
+                "loss",
+                "seeds",
+                "generation 0",
+                "last",
+                "change [95 % t]",
+                "minus ce [95 % t]",
+                "ratio to ce [95 % t]",
+            ]
+            .map(String::from),
         ];
         for row in &rows {
             lines.push(row.cells());
         }
         let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max();
-        let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..7).map(|column| width(column).unwrap_or(0)).collect();
         for line in lines {
             let cells: Vec<String> =
                 line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
@@ -38,17 +46,17 @@ pub fn html(study: &Study) -> String {
         let about = format!("{}{}", meaning(metric), hint(metric));
         out += &format!(
             "<div class=\"scroll\"><table><caption><b>{}</b> {}</caption><thead><tr><th>loss</th>\
-             <th>seeds</th><th>generation 0</th><th>last</th><th>change</th><th>minus ce</th></tr>\
+             <th>seeds</th><th>generation 0</th><th>last</th><th>change</th><th>minus ce</th><th>ratio to ce</th></tr>\
              </thead><tbody>\n",
             escape(metric),
             escape(&about)
         );
         for row in &rows {
-            let [_, seeds, start, end, change, versus] = row.cells();
+            let [_, seeds, start, end, change, versus, ratio] = row.cells();
             out += &format!(
                 "<tr><th scope=\"row\"><i class=\"dot b{}\"></i>{}</th><td>{seeds}</td>\
                  <td>{start}</td><td>{end}</td><td class=\"{}\">{change}</td>\
-                 <td class=\"{}\">{versus}</td></tr>\n",
+                 <td class=\"{}\">{versus}</td><td class=\"open\">{ratio}</td></tr>\n",
                 row.series.colour,
                 escape(&row.series.label),
                 tone(metric, row.change.change.as_ref()),
@@ -67,10 +75,14 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> [String; 7] {
         let Change { last, start, end, change } = &self.change;
         let with = |e: &Estimate| format!("{} {}", signed(e.mean), bracket(e));
         let dash = || "—".to_string();
+        let ratio = |e: &Estimate| match e.interval {
+            Some((low, high)) => format!("{} [{}, {}]", short(e.mean), short(low), short(high)),
+            None => short(e.mean),
+        };
         let all = self.series.chains.len();
         let seeds = if end.n == all { all.to_string() } else { format!("{} of {all}", end.n) };
         let against = |v: &Versus| match v.generation == *last {
@@ -84,6 +96,7 @@ impl Row<'_> {
             format!("{} (g {last})", short(end.mean)),
             change.as_ref().map_or_else(dash, with),
             self.versus.as_ref().map_or_else(dash, against),
+            self.versus.as_ref().and_then(|v| v.ratio.as_ref()).map_or_else(dash, ratio),
         ]
     }
 }

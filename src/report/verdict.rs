@@ -1,6 +1,6 @@
 //! The verdict in words: what happened to each loss, and whether it differs from `ce`.
 
-use super::compare::{Change, change, judged, versus};
+use super::compare::{Change, bracket, change, judged, versus};
 use super::number::{count, escape, short, signed};
 use super::view::{Series, Study};
 use crate::measure::interval::Estimate;
@@ -14,9 +14,10 @@ const SPOKEN: &[(&str, &str)] = &[
     ("vocabulary_alive", "vocabulary still alive"),
 ];
 
-/// The verdict as HTML: a lead, one card per loss, and what the intervals mean.
-pub fn html(study: &Study) -> String {
-    let mut out = format!("<p class=\"lead\">{}</p>\n<div class=\"cards\">\n", lead(study));
+/// The verdict as HTML: a lead, the given pictures, one card per loss, and what the intervals mean.
+pub fn html(study: &Study, pictures: &str) -> String {
+    let lead = lead(study);
+    let mut out = format!("<p class=\"lead\">{lead}</p>\n{pictures}<div class=\"cards\">\n");
     for series in &study.series {
         out += &card(study, series);
     }
@@ -73,40 +74,26 @@ fn lead(study: &Study) -> String {
 }
 
 fn card(study: &Study, series: &Series) -> String {
+    let (colour, label) = (series.colour, escape(&series.label));
     let mut out = format!(
-        "<article class=\"card b{}\"><h3 class=\"t{}\">{}</h3>\n<ul>\n",
-        series.colour,
-        series.colour,
-        escape(&series.label)
+        "<article class=\"card b{colour}\"><h3><span class=\"t{colour}\">{label}</span> \
+         <small>{}</small></h3>\n<ul>\n",
+        count(series.chains.len(), "seed")
     );
     for (metric, words) in SPOKEN {
         let Some(moved) = change(series, metric) else { continue };
-        out += &format!("<li><span>{words}</span> {}", sentence(metric, &moved));
+        out += &format!("<li><span>{words}</span>{}", course(&moved));
+        if let Some(step) = &moved.change {
+            out += &detail("change", metric, step, series.chains.len(), "");
+        }
         let base = study.baseline(series);
         if let Some(v) = base.and_then(|base| versus(series, base, metric)) {
-            let reading = match v.difference.excludes(0.0) {
-                None => "one seed, no interval possible".to_string(),
-                Some(false) => "not told apart".into(),
-                Some(true) => {
-                    format!(
-                        "excludes 0: {}",
-                        judged(metric, v.difference.mean).unwrap_or("differs")
-                    )
-                }
+            let name = match v.generation == moved.last {
+                true => "to ce".to_string(),
+                false => format!("to ce, generation {}", v.generation),
             };
-            let class = match v.difference.excludes(0.0) {
-                Some(true) => judged(metric, v.difference.mean).unwrap_or("sure"),
-                _ => "open",
-            };
-            let ratio = v.ratio.as_ref().map(|r| format!(", ratio {}", short(r.mean)));
-            out += &format!(
-                "<br><small>against ce at generation {}: {}{}{} <em class=\"{class}\">{reading}</em>\
-                 </small>",
-                v.generation,
-                signed(v.difference.mean),
-                aside(&v.difference),
-                ratio.unwrap_or_default()
-            );
+            let reading = reading(metric, &v.difference);
+            out += &detail(&name, metric, &v.difference, series.chains.len(), &reading);
         }
         out += "</li>\n";
     }
@@ -128,21 +115,48 @@ fn card(study: &Study, series: &Series) -> String {
     out + "</article>\n"
 }
 
-fn sentence(metric: &str, moved: &Change) -> String {
-    let end = short(moved.end.mean);
-    let (Some(start), Some(step)) = (&moved.start, &moved.change) else {
-        return format!("<b>{end}</b> at generation {}; no change to show.", moved.last);
-    };
-    let class = match step.excludes(0.0) {
-        Some(true) => judged(metric, step.mean).unwrap_or("sure"),
+/// The mean at generation 0 and at the last generation.
+fn course(moved: &Change) -> String {
+    let (end, last) = (short(moved.end.mean), moved.last);
+    match &moved.start {
+        Some(start) if last > 0 => {
+            format!("<b>{} → {end}</b> <small>generation 0 to {last}</small>", short(start.mean))
+        }
+        _ => format!("<b>{end}</b> <small>generation {last}; no change to show</small>"),
+    }
+}
+
+/// One line `name +0.1 [−0.1, +0.3]`, the number coloured where the interval excludes 0, with the
+/// seeds where some are missing.
+fn detail(name: &str, metric: &str, estimate: &Estimate, chains: usize, reading: &str) -> String {
+    let class = match estimate.excludes(0.0) {
+        Some(true) => judged(metric, estimate.mean).unwrap_or("sure"),
         _ => "open",
     };
+    let seeds = match estimate.n < chains && estimate.n > 1 {
+        true => format!(", {}", count(estimate.n, "seed")),
+        false => String::new(),
+    };
     format!(
-        "<b>{} → {end}</b> <em class=\"{class}\">{}</em>{}",
-        short(start.mean),
-        signed(step.mean),
-        aside(step)
+        "<div class=\"detail\"><span>{name}</span><em class=\"{class}\">{}</em>\
+         <span>{}{seeds}{reading}</span></div>",
+        signed(estimate.mean),
+        bracket(estimate)
     )
+}
+
+/// Whether the interval of a difference tells a loss from `ce`.
+fn reading(metric: &str, difference: &Estimate) -> String {
+    let good = judged(metric, difference.mean);
+    match difference.excludes(0.0) {
+        None => String::new(),
+        Some(false) => "<br>includes 0: not told apart".into(),
+        Some(true) => format!(
+            "<br><em class=\"{}\">excludes 0: {}</em>",
+            good.unwrap_or("sure"),
+            good.unwrap_or("differs")
+        ),
+    }
 }
 
 /// ` (95 % interval a to b, n seeds)`.
@@ -161,10 +175,15 @@ fn aside(estimate: &Estimate) -> String {
 fn footing(study: &Study) -> String {
     let compared = study.series.iter().filter(|series| study.baseline(series).is_some()).count();
     let mut text = String::from(
-        "<p class=\"note\">Changes are from generation 0 to the last one, paired within chains; \
-         differences to ce are paired by seed. Intervals are Student-t intervals over seeds at \
-         95 %; they say how much seeds vary, not how much corpora or models do.",
+        "<p class=\"note\">All numbers are means over seeds. A change is the last generation minus \
+         generation 0 of the same chain",
     );
+    if compared > 0 {
+        text += "; “to ce” is the loss minus ce at the last generation that both reached, paired by \
+                 seed";
+    }
+    text += ". Brackets hold Student-t intervals over seeds at 95 %; a number is coloured where its \
+             interval excludes 0. They say how much seeds vary, not how much corpora or models do.";
     if compared > 1 {
         text += &format!(
             " They are not corrected for the {compared} losses and {} measures compared here: name \
@@ -186,14 +205,14 @@ mod tests {
 
     #[test]
     fn the_verdict_is_as_sure_as_the_seeds_allow() {
-        let one = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..1, 4)]));
-        assert!(one.contains("single seed") && one.contains("no interval possible"));
+        let one = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..1, 4)]), "");
+        assert!(one.contains("single seed") && one.contains("no interval"));
         assert!(!one.contains("excludes 0"));
-        let five = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..5, 4)]));
+        let five = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..5, 4)]), "");
         assert!(five.contains("excludes 0: better") && five.contains("5 seeds"));
         assert!(!five.contains("no interval"));
-        let alone = html(&Study::new(&[demo::run(&["tce:0.9"], 0..5, 1)]));
-        assert!(alone.contains("Only one generation") && !alone.contains("against ce"));
+        let alone = html(&Study::new(&[demo::run(&["tce:0.9"], 0..5, 1)]), "");
+        assert!(alone.contains("Only one generation") && !alone.contains("<span>to ce"));
         for text in [one, five, alone] {
             assert_balanced(&text);
         }
@@ -208,7 +227,7 @@ mod tests {
             ("x", 1, &[2.0, 4.0]),
             ("x", 2, &[2.0, 4.51]),
         ])];
-        let text = html(&Study::new(&runs));
+        let text = html(&Study::new(&runs), "");
         assert!(text.contains("and worse: <b class=\"t3\">x</b>"), "{text}");
         assert!(text.contains("1 of 3 chains diverged and ended there: seed 3 at generation 1."));
     }
