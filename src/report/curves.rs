@@ -74,7 +74,7 @@ pub const KEY_CURVES: &[(&str, &str, &str)] = &[
     (
         "kept_fraction_real",
         "Share of real text that the loss keeps",
-        "How much of the real text would still teach the model something. For `ce` it is always one.",
+        "How much of the real text would still teach the model something. For ce it is always one.",
     ),
     (
         "kept_fraction_training",

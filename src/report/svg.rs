@@ -35,6 +35,11 @@ impl Svg {
         Self { width, height, title: title.into(), body: String::new() }
     }
 
+    /// Sets the height, for pictures whose content decides it.
+    pub fn fit(&mut self, height: f64) {
+        self.height = height;
+    }
+
     /// The finished element, to stand inside a page that holds [`STYLE`].
     pub fn inline(&self) -> String {
         self.element("", "")

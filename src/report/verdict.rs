@@ -66,23 +66,24 @@ fn lead(study: &Study) -> String {
             " One seed cannot tell whether another loss differs from ce.".into()
         }
         (_, true, true) => " No other loss is told apart from ce by its interval.".into(),
-        (_, false, true) => format!(" Told apart from ce, and better: {better}."),
-        (_, true, false) => format!(" Told apart from ce, and worse: {worse}."),
-        _ => format!(" Told apart from ce: better {better}; worse {worse}."),
+        (_, false, true) => format!(" Better than ce by an interval that excludes 0: {better}."),
+        (_, true, false) => format!(" Worse than ce by an interval that excludes 0: {worse}."),
+        _ => format!(" By intervals that exclude 0, better than ce: {better}; worse: {worse}."),
     };
     lead
 }
 
 fn card(study: &Study, series: &Series) -> String {
     let (colour, label) = (series.colour, escape(&series.label));
+    let reached = series.generations().last().copied().unwrap_or(0);
     let mut out = format!(
         "<article class=\"card b{colour}\"><h3><span class=\"t{colour}\">{label}</span> \
-         <small>{}</small></h3>\n<ul>\n",
+         <small>{}, generation 0 to {reached}</small></h3>\n<ul>\n",
         count(series.chains.len(), "seed")
     );
     for (metric, words) in SPOKEN {
         let Some(moved) = change(series, metric) else { continue };
-        out += &format!("<li><span>{words}</span>{}", course(&moved));
+        out += &format!("<li><div><span>{words}</span>{}</div><div>", course(&moved, reached));
         if let Some(step) = &moved.change {
             out += &detail("change", metric, step, series.chains.len(), "");
         }
@@ -95,7 +96,7 @@ fn card(study: &Study, series: &Series) -> String {
             let reading = reading(metric, &v.difference);
             out += &detail(&name, metric, &v.difference, series.chains.len(), &reading);
         }
-        out += "</li>\n";
+        out += "</div></li>\n";
     }
     out += "</ul>\n";
     let ended: Vec<String> = series
@@ -115,15 +116,16 @@ fn card(study: &Study, series: &Series) -> String {
     out + "</article>\n"
 }
 
-/// The mean at generation 0 and at the last generation.
-fn course(moved: &Change) -> String {
+/// The mean at generation 0 and at the last generation, named where the chains reach further.
+fn course(moved: &Change, reached: usize) -> String {
     let (end, last) = (short(moved.end.mean), moved.last);
-    match &moved.start {
-        Some(start) if last > 0 => {
-            format!("<b>{} → {end}</b> <small>generation 0 to {last}</small>", short(start.mean))
-        }
-        _ => format!("<b>{end}</b> <small>generation {last}; no change to show</small>"),
-    }
+    let start = moved.start.as_ref().filter(|_| last > 0);
+    let start = start.map_or_else(String::new, |start| format!("{} → ", short(start.mean)));
+    let early = match last < reached {
+        true => format!(" <small>generation {last}</small>"),
+        false => String::new(),
+    };
+    format!("<b>{start}{end}</b>{early}")
 }
 
 /// One line `name +0.1 [−0.1, +0.3]`, the number coloured where the interval excludes 0, with the
@@ -207,7 +209,7 @@ mod tests {
     fn the_verdict_is_as_sure_as_the_seeds_allow() {
         let one = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..1, 4)]), "");
         assert!(one.contains("single seed") && one.contains("no interval"));
-        assert!(!one.contains("excludes 0"));
+        assert!(!one.contains("excludes 0:"));
         let five = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..5, 4)]), "");
         assert!(five.contains("excludes 0: better") && five.contains("5 seeds"));
         assert!(!five.contains("no interval"));
@@ -228,7 +230,10 @@ mod tests {
             ("x", 2, &[2.0, 4.51]),
         ])];
         let text = html(&Study::new(&runs), "");
-        assert!(text.contains("and worse: <b class=\"t3\">x</b>"), "{text}");
+        assert!(
+            text.contains("Worse than ce by an interval that excludes 0: <b class=\"t3\">x</b>"),
+            "{text}"
+        );
         assert!(text.contains("1 of 3 chains diverged and ended there: seed 3 at generation 1."));
     }
 }
