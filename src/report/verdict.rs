@@ -76,16 +76,20 @@ fn lead(study: &Study) -> String {
 fn card(study: &Study, series: &Series) -> String {
     let (colour, label) = (series.colour, escape(&series.label));
     let reached = series.generations().last().copied().unwrap_or(0);
+    let span = match reached {
+        0 => "generation 0".to_string(),
+        _ => format!("generation 0 to {reached}"),
+    };
     let mut out = format!(
         "<article class=\"card b{colour}\"><h3><span class=\"t{colour}\">{label}</span> \
-         <small>{}, generation 0 to {reached}</small></h3>\n<ul>\n",
+         <small>{}, {span}</small></h3>\n<ul>\n",
         count(series.chains.len(), "seed")
     );
     for (metric, words) in SPOKEN {
         let Some(moved) = change(series, metric) else { continue };
         out += &format!("<li><div><span>{words}</span>{}</div><div>", course(&moved, reached));
         if let Some(step) = &moved.change {
-            out += &detail("change", metric, step, series.chains.len(), "");
+            out += &detail("change", metric, step, "");
         }
         let base = study.baseline(series);
         if let Some(v) = base.and_then(|base| versus(series, base, metric)) {
@@ -94,11 +98,16 @@ fn card(study: &Study, series: &Series) -> String {
                 false => format!("to ce, generation {}", v.generation),
             };
             let reading = reading(metric, &v.difference);
-            out += &detail(&name, metric, &v.difference, series.chains.len(), &reading);
+            out += &detail(&name, metric, &v.difference, &reading);
         }
         out += "</div></li>\n";
     }
     out += "</ul>\n";
+    let (all, metrics) = (series.chains.len(), SPOKEN.iter());
+    let fewest = metrics.filter_map(|entry| Some(change(series, entry.0)?.end.n)).min();
+    if let Some(n) = fewest.filter(|n| *n < all) {
+        out += &format!("<p class=\"note\">The last generation rests on {n} of {all} seeds.</p>\n");
+    }
     let ended: Vec<String> = series
         .chains
         .iter()
@@ -128,20 +137,15 @@ fn course(moved: &Change, reached: usize) -> String {
     format!("<b>{start}{end}</b>{early}")
 }
 
-/// One line `name +0.1 [−0.1, +0.3]`, the number coloured where the interval excludes 0, with the
-/// seeds where some are missing.
-fn detail(name: &str, metric: &str, estimate: &Estimate, chains: usize, reading: &str) -> String {
+/// One line `name +0.1 [−0.1, +0.3]`, the number coloured where the interval excludes 0.
+fn detail(name: &str, metric: &str, estimate: &Estimate, reading: &str) -> String {
     let class = match estimate.excludes(0.0) {
         Some(true) => judged(metric, estimate.mean).unwrap_or("sure"),
         _ => "open",
     };
-    let seeds = match estimate.n < chains && estimate.n > 1 {
-        true => format!(", {}", count(estimate.n, "seed")),
-        false => String::new(),
-    };
     format!(
         "<div class=\"detail\"><span>{name}</span><em class=\"{class}\">{}</em>\
-         <span>{}{seeds}{reading}</span></div>",
+         <span>{}{reading}</span></div>",
         signed(estimate.mean),
         bracket(estimate)
     )
