@@ -144,7 +144,7 @@ mod tests {
         let figures = figures(&Study::new(&runs));
         assert_eq!(figures.len(), 2);
         for figure in figures {
-            let text = figure.svg.file();
+            let text = figure.svg.file("");
             assert!(!text.contains("NaN") && !text.contains("inf"));
             assert_balanced(&text);
         }

@@ -253,7 +253,7 @@ mod tests {
         for run in cases {
             let runs = [run];
             let figure = figure(&Study::new(&runs), "heldout_nats").unwrap();
-            let text = figure.svg.file();
+            let text = figure.svg.file("");
             assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             assert_balanced(&text);
         }

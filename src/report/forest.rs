@@ -100,7 +100,7 @@ mod tests {
             ("focal:2", 7, &[2.0, 2.5]),
         ])];
         let figure = figure(&Study::new(&runs), "heldout_nats").unwrap();
-        let text = figure.svg.file();
+        let text = figure.svg.file("");
         assert_balanced(&text);
         assert!(text.contains("tce:0.9") && !text.contains("focal"));
         assert!(
