@@ -45,44 +45,59 @@ pub fn forward<R: Real>(
     let keys = &cache[offset(layer, 0, 0, shape)..][..shape.slots * shape.t * c];
     let values = &cache[offset(layer, 1, 0, shape)..][..shape.slots * shape.t * c];
     let per_row = rows.ancestry.chunks_exact(shape.t).zip(rows.lengths);
-    let scale = R::of(1.0 / (shape.hs as f64).sqrt());
     out.par_chunks_exact_mut(c)
         .zip(qkv.par_chunks_exact(3 * c))
         .zip(per_row.collect::<Vec<_>>())
         .for_each_init(
-            || vec![R::zero(); shape.t],
+            || vec![R::zero(); shape.nh * shape.t],
             |scores, ((out, token), (ancestry, &length))| {
-                let scores = &mut scores[..length as usize];
-                let heads = out.chunks_exact_mut(shape.hs).zip(token.chunks_exact(shape.hs));
-                for (head, (out, q)) in heads.enumerate() {
-                    let place = |position: usize, slot: u32| {
-                        (slot as usize * shape.t + position) * c + head * shape.hs
-                    };
-                    simd(
-                        #[inline(always)]
-                        || {
-                            for (position, (score, &slot)) in
-                                scores.iter_mut().zip(ancestry).enumerate()
-                            {
-                                let key = &keys[place(position, slot)..][..shape.hs];
-                                *score = lanes::dot(q, key) * scale;
-                            }
-                            let most = lanes::max(scores);
-                            let share = R::one() / lanes::exp_minus(scores, most);
-                            out.fill(R::zero());
-                            for (position, (&score, &slot)) in
-                                scores.iter().zip(ancestry).enumerate()
-                            {
-                                let value = &values[place(position, slot)..][..shape.hs];
-                                for (sum, &value) in out.iter_mut().zip(value) {
-                                    *sum += score * share * value;
-                                }
-                            }
-                        },
-                    );
-                }
+                let past = &ancestry[..length as usize];
+                simd(
+                    #[inline(always)]
+                    || attend(out, scores, &token[..c], keys, values, past, shape),
+                );
             },
         );
+}
+
+/// One row: positions outside, heads inside, so that keys and values are read as they lie.
+#[inline(always)]
+fn attend<R: Real>(
+    out: &mut [R],
+    scores: &mut [R],
+    q: &[R],
+    keys: &[R],
+    values: &[R],
+    past: &[u32],
+    shape: CacheShape,
+) {
+    let (hs, c) = (shape.hs, q.len());
+    let scale = R::of(1.0 / (hs as f64).sqrt());
+    let place = |position: usize, slot: u32| (slot as usize * shape.t + position) * c;
+    for (position, &slot) in past.iter().enumerate() {
+        let key = &keys[place(position, slot)..][..c];
+        for (head, (q, key)) in q.chunks_exact(hs).zip(key.chunks_exact(hs)).enumerate() {
+            scores[head * past.len() + position] = lanes::dot(q, key) * scale;
+        }
+    }
+    for scores in scores.chunks_exact_mut(past.len()).take(shape.nh) {
+        let most = lanes::max(scores);
+        let share = R::one() / lanes::exp_minus(scores, most);
+        for score in scores {
+            *score *= share;
+        }
+    }
+    out.fill(R::zero());
+    for (position, &slot) in past.iter().enumerate() {
+        let value = &values[place(position, slot)..][..c];
+        for (head, (out, value)) in out.chunks_exact_mut(hs).zip(value.chunks_exact(hs)).enumerate()
+        {
+            let share = scores[head * past.len() + position];
+            for (sum, &value) in out.iter_mut().zip(value) {
+                *sum += share * value;
+            }
+        }
+    }
 }
 
 fn offset(layer: usize, part: usize, slot: usize, shape: CacheShape) -> usize {

@@ -87,15 +87,10 @@ pub fn exp_minus<R: Real>(x: &mut [R], shift: R) -> R {
 }
 
 #[inline(always)]
-fn tree<R: Real>(mut lanes: [R; LANES]) -> R {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for index in 0..width {
-            lanes[index] = lanes[index] + lanes[index + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+fn tree<R: Real>(lanes: [R; LANES]) -> R {
+    let eight: [R; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
+    let four: [R; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 #[cfg(test)]

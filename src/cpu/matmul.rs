@@ -1,11 +1,15 @@
 //! The one matrix product of the CPU tier, and the only `unsafe` code in it.
 //!
 //! `dst ← scale·A·B` or `dst ← dst + scale·A·B` for views with any strides. The bits of a row of
-//! the result depend neither on the number of threads nor on how many other rows stand beside it:
-//! the crate takes another path below four rows, so those are padded (tested for 1 to 33 rows).
+//! the result depend neither on the number of threads nor on how many other rows stand beside it
+//! (tested for 1 to 33 rows): the inner dimension is worked off in blocks of [`BLOCK`], each entry
+//! being a chain of fused multiply-adds from zero over the block, and the blocks are added in order.
+//! The crate takes another path below four rows; so a single row has a kernel of its own that
+//! follows the same chains, and what is left below four rows is padded.
 
-use super::Real;
+use super::{Real, simd};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use rayon::prelude::*;
 
 /// Whether a product replaces what stands in its destination or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +19,16 @@ pub enum Write {
     /// `dst ← dst + scale·A·B`.
     Accumulate,
 }
+
+/// Length of a chain: the crate never splits an inner dimension up to this length.
+const BLOCK: usize = 512;
+
+/// Columns whose chains run side by side in the kernel for a single row.
+const COLUMNS: usize = 128;
+
+/// Up to this many entries the crate sums each as one dot product if both inner dimensions are
+/// contiguous; such products take the row-major path instead.
+const DOT_PRODUCTS: usize = 256;
 
 /// Products with fewer multiplications than this stay on one thread.
 const PARALLEL_FROM: usize = 1 << 18;
@@ -36,7 +50,19 @@ pub fn matmul<R: Real>(
     if m == 0 || n == 0 {
         return;
     }
-    let row_major = b.strides()[1] == 1;
+    let row_major = b.strides()[1] == 1 && b.strides()[0] >= n as isize;
+    if let (1, true, true) = (m, row_major, scale == R::one())
+        && let (Some(dst), Some(a)) = (dst.as_slice_mut(), a.as_slice())
+    {
+        return one_row(dst, a, b, write);
+    }
+    if n == 1 {
+        return one_column(dst, a, b, scale, write);
+    }
+    if !row_major && m.max(4) * n <= DOT_PRODUCTS {
+        let b = b.as_standard_layout();
+        return matmul(dst, a, b.view(), scale, write);
+    }
     let fewest = if row_major { 2 } else { 4 };
     if m >= fewest {
         return product(dst, a, b, scale, write);
@@ -51,7 +77,86 @@ pub fn matmul<R: Real>(
     dst.assign(&wide_dst.slice(s![..m, ..]));
 }
 
+/// A single row against a row-major matrix, which is read once, as fast as memory gives it.
+fn one_row<R: Real>(dst: &mut [R], a: &[R], b: ArrayView2<R>, write: Write) {
+    let piece = |(index, dst): (usize, &mut [R])| {
+        simd(
+            #[inline(always)]
+            || {
+                if write == Write::Overwrite {
+                    dst.fill(R::zero());
+                }
+                let first = index * COLUMNS;
+                for (block, a) in a.chunks(BLOCK).enumerate() {
+                    let mut sums = [R::zero(); COLUMNS];
+                    for (l, &a) in a.iter().enumerate() {
+                        let row = b.row(block * BLOCK + l);
+                        let row = &row.to_slice().expect("row-major")[first..];
+                        if let Some(row) = row.first_chunk::<COLUMNS>() {
+                            for (sum, &b) in sums.iter_mut().zip(row) {
+                                *sum = a.mul_add(b, *sum);
+                            }
+                        } else {
+                            for (sum, &b) in sums.iter_mut().zip(row) {
+                                *sum = a.mul_add(b, *sum);
+                            }
+                        }
+                    }
+                    for (dst, &sum) in dst.iter_mut().zip(&sums) {
+                        *dst += sum;
+                    }
+                }
+            },
+        )
+    };
+    if rayon::current_num_threads() > 1 && a.len() * dst.len() >= PARALLEL_FROM {
+        dst.par_chunks_mut(COLUMNS).enumerate().for_each(piece);
+    } else {
+        dst.chunks_mut(COLUMNS).enumerate().for_each(piece);
+    }
+}
+
+/// A single column: the same chains, one row after the other.
+fn one_column<R: Real>(
+    mut dst: ArrayViewMut2<R>,
+    a: ArrayView2<R>,
+    b: ArrayView2<R>,
+    scale: R,
+    write: Write,
+) {
+    for (dst, a) in dst.iter_mut().zip(a.rows()) {
+        let mut total = if write == Write::Accumulate { *dst } else { R::zero() };
+        for start in (0..a.len()).step_by(BLOCK) {
+            let chain = (start..a.len().min(start + BLOCK))
+                .fold(R::zero(), |sum, l| a[l].mul_add(b[[l, 0]], sum));
+            total = scale.mul_add(chain, total);
+        }
+        *dst = total;
+    }
+}
+
 fn product<R: Real>(
+    mut dst: ArrayViewMut2<R>,
+    a: ArrayView2<R>,
+    b: ArrayView2<R>,
+    scale: R,
+    write: Write,
+) {
+    block_product(
+        dst.view_mut(),
+        a.slice(s![.., ..BLOCK.min(a.ncols())]),
+        b.slice(s![..BLOCK.min(a.ncols()), ..]),
+        scale,
+        write,
+    );
+    for start in (BLOCK..a.ncols()).step_by(BLOCK) {
+        let end = a.ncols().min(start + BLOCK);
+        let (a, b) = (a.slice(s![.., start..end]), b.slice(s![start..end, ..]));
+        block_product(dst.view_mut(), a, b, scale, Write::Accumulate);
+    }
+}
+
+fn block_product<R: Real>(
     mut dst: ArrayViewMut2<R>,
     a: ArrayView2<R>,
     b: ArrayView2<R>,

@@ -59,6 +59,8 @@ pub trait Real:
     fn abs(self) -> Self;
     /// Whether the value is finite.
     fn is_finite(self) -> bool;
+    /// `self·factor + term`, rounded once.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
 }
 
 impl Real for f32 {
@@ -128,6 +130,10 @@ impl Real for f32 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         self.is_finite()
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
     }
 }
 
@@ -212,6 +218,10 @@ impl Real for f64 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         self.is_finite()
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
     }
 }
 

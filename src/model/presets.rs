@@ -9,7 +9,7 @@ pub const PRESETS: &[&str] = &["toy", "small", "gpt2"];
 /// The preset's shape with this vocabulary.
 pub fn preset(name: &str, vocab: usize) -> Result<ModelConfig> {
     let (layers, heads, channels, context) = match name {
-        "toy" => (2, 4, 64, 64),
+        "toy" => (1, 4, 64, 64),
         "small" => (6, 6, 384, 256),
         "gpt2" => (12, 12, 768, 1024),
         _ => {
