@@ -1,4 +1,26 @@
-//! Decoding: greedy, sampling, beam search.
+//! Decoding: greedy, sampling, beam search, with the meaning of transformers' `generate`.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `settings` | which settings are accepted |
+//! | `generate` | the entry: checks, batches, one random stream per prompt |
+//! | `sampling` | the loop over a batch of single rows |
+//! | `pick` | logits → one token |
+//! | `top_p` | the smallest set of tokens with a given mass |
+//! | `penalty` | the repetition penalty |
+//! | `beam` | beam search |
+
+mod beam;
+mod generate;
+mod penalty;
+mod pick;
+mod sampling;
+mod settings;
+mod top_p;
+#[cfg(test)]
+mod toy;
+
+pub use generate::generate;
 
 use crate::Result;
 use crate::cpu::Real;

@@ -1,0 +1,3 @@
+//! toy.
+/// x
+pub struct ToyWorld;
