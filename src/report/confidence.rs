@@ -28,8 +28,9 @@ struct Panel {
 fn figure(number: usize, series: &Series, panels: &[Panel], top: f64) -> Figure {
     let title = format!("{}: how sure the model is", series.label);
     let rows = panels.len().div_ceil(COLUMNS) as f64;
-    let mut svg = Svg::new(480.0, 62.0 + rows * PANEL.1, &title);
+    let mut svg = Svg::new(480.0, 0.0, &title);
     let head = svg.heading(&title, "share of tokens by the probability the model gives them") + 8.0;
+    svg.fit(head + rows * PANEL.1);
     for (i, panel) in panels.iter().enumerate() {
         let (column, row) = ((i % COLUMNS) as f64, (i / COLUMNS) as f64);
         let (left, upper) = (30.0 + column * PANEL.0, head + row * PANEL.1 + 18.0);
@@ -143,7 +144,7 @@ mod tests {
         let figures = figures(&Study::new(&runs));
         assert_eq!(figures.len(), 2);
         for figure in figures {
-            let text = figure.svg.file();
+            let text = figure.svg.file("");
             assert!(!text.contains("NaN") && !text.contains("inf"));
             assert_balanced(&text);
         }

@@ -74,7 +74,7 @@ pub const KEY_CURVES: &[(&str, &str, &str)] = &[
     (
         "kept_fraction_real",
         "Share of real text that the loss keeps",
-        "How much of the real text would still teach the model something. For `ce` it is always one.",
+        "How much of the real text would still teach the model something. For ce it is always one.",
     ),
     (
         "kept_fraction_training",
@@ -253,7 +253,7 @@ mod tests {
         for run in cases {
             let runs = [run];
             let figure = figure(&Study::new(&runs), "heldout_nats").unwrap();
-            let text = figure.svg.file();
+            let text = figure.svg.file("");
             assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             assert_balanced(&text);
         }

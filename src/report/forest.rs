@@ -22,10 +22,11 @@ pub fn figure(study: &Study, metric: &str) -> Option<Figure> {
     let name = KEY_CURVES.iter().find(|entry| entry.0 == metric).map_or(metric, |entry| entry.1);
     let generation = rows.iter().map(|(_, against)| against.generation).max()?;
     let title = format!("{name}: difference to ce");
-    let mut svg = Svg::new(480.0, 112.0 + 30.0 * rows.len() as f64, &title);
+    let mut svg = Svg::new(480.0, 0.0, &title);
     let top = svg.heading(&title, &format!("{}, generation {generation}", meaning(metric))) + 10.0;
     let left = (10.0 + 6.8 * longest as f64).max(60.0);
     let bottom = top + 30.0 * rows.len() as f64;
+    svg.fit(bottom + 38.0);
     let plot = Plot { left, top, right: 466.0, bottom };
 
     let ends = rows.iter().flat_map(|(_, against)| {
@@ -99,7 +100,7 @@ mod tests {
             ("focal:2", 7, &[2.0, 2.5]),
         ])];
         let figure = figure(&Study::new(&runs), "heldout_nats").unwrap();
-        let text = figure.svg.file();
+        let text = figure.svg.file("");
         assert_balanced(&text);
         assert!(text.contains("tce:0.9") && !text.contains("focal"));
         assert!(

@@ -225,12 +225,13 @@ mod tests {
         assert!(page.contains("diverged and ended there"));
     }
 
-    /// Writes a report to look at: `REPORT_DEMO=/tmp/demo cargo test --lib report::html`.
+    /// `REPORT_DEMO=DIR` keeps the reports for a look: `REPORT_DEMO=demo cargo test --lib report::html`.
     #[test]
     fn the_demo_report_can_be_looked_at() {
-        let Some(dir) = std::env::var_os("REPORT_DEMO") else { return };
-        let dir = std::path::Path::new(&dir);
-        std::fs::create_dir_all(dir).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = std::env::var_os("REPORT_DEMO").map(std::path::PathBuf::from);
+        let dir = dir.unwrap_or_else(|| temporary.path().into());
+        std::fs::create_dir_all(&dir).unwrap();
         let losses = ["ce", "tce:0.9", "tce:0.99", "focal:2"];
         let mut full = demo::run(&losses, 0..5, 8);
         full.records.retain(|r| !(r.loss == "focal:2" && r.seed == 3 && r.generation > 5));

@@ -90,7 +90,8 @@ pub fn write_svgs(runs: &[RunView], dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for figure in html::figures(&study).into_iter().flat_map(|(_, figures)| figures) {
         let path = dir.join(format!("{}.svg", figure.name));
-        save(&path, &figure.svg.file())?;
+        let description = format!("{} {}", figure.caption, curves::legend(&study));
+        save(&path, &figure.svg.file(description.trim()))?;
         paths.push(path);
     }
     Ok(paths)

@@ -6,7 +6,7 @@ pub fn short(value: f64) -> String {
     let text = match size {
         _ if !value.is_finite() => return "—".into(),
         0.0 => return "0".into(),
-        _ if size < 1e-3 || size >= 1e7 => return format!("{value:.2e}").replace('-', "−"),
+        _ if !(1e-3..1e7).contains(&size) => return format!("{value:.2e}").replace('-', "−"),
         _ if size >= 100.0 && value.fract() == 0.0 => grouped(value),
         _ if size >= 1000.0 => format!("{value:.0}"),
         _ if size >= 100.0 => format!("{value:.1}"),

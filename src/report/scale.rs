@@ -72,6 +72,9 @@ impl Scale {
             .map(|i| (first + i as f64) * step)
             .filter(|v| (self.low..=self.high).contains(v))
             .map(|v| match plain {
+                true if step >= 1000.0 && self.high.abs().max(self.low.abs()) >= 1e4 => {
+                    (v, format!("{}k", v / 1000.0).replace('-', "−"))
+                }
                 true => (v, format!("{:.places$}", v + 0.0).replace('-', "−")),
                 false => (v, short(v)),
             })
@@ -125,6 +128,7 @@ mod tests {
             ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
         );
         assert_eq!(labels(&Scale::exact(-1.0, 1.0, 0.0, 1.0), 2), ["−1", "0", "1"]);
+        assert_eq!(labels(&Scale::exact(0.0, 2e4, 0.0, 1.0), 2), ["0k", "10k", "20k"]);
         let log = Scale::fitting(&[0.01, 9.0], 0.0, 1.0).unwrap();
         assert!(log.log);
         assert_eq!(labels(&log, 5), ["0.01", "0.03", "0.1", "0.3", "1", "3", "10"]);

@@ -35,23 +35,33 @@ impl Svg {
         Self { width, height, title: title.into(), body: String::new() }
     }
 
+    /// Sets the height, for pictures whose content decides it.
+    pub fn fit(&mut self, height: f64) {
+        self.height = height;
+    }
+
     /// The finished element, to stand inside a page that holds [`STYLE`].
     pub fn inline(&self) -> String {
-        self.element("", "")
+        self.element("", 0.0, "")
     }
 
-    /// The finished file, with its style and background.
-    pub fn file(&self) -> String {
-        let style =
-            format!("<style>{STYLE}</style><rect class=\"page\" width=\"100%\" height=\"100%\"/>");
-        self.element(" xmlns=\"http://www.w3.org/2000/svg\"", &style)
+    /// The finished file, with its style, background, margin and a description for readers of the
+    /// file.
+    pub fn file(&self, description: &str) -> String {
+        let head = format!(
+            "<desc>{}</desc><style>{STYLE}</style>\
+             <rect class=\"page\" x=\"-16\" y=\"-16\" width=\"100%\" height=\"100%\"/>",
+            escape(description)
+        );
+        self.element(" xmlns=\"http://www.w3.org/2000/svg\"", 16.0, &head)
     }
 
-    fn element(&self, attributes: &str, head: &str) -> String {
-        let (width, height, title) = (xy(self.width), xy(self.height), escape(&self.title));
+    fn element(&self, attributes: &str, margin: f64, head: &str) -> String {
+        let (width, height) = (xy(self.width + 2.0 * margin), xy(self.height + 2.0 * margin));
+        let (title, corner) = (escape(&self.title), xy(-margin));
         format!(
-            "<svg{attributes} class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
-             aria-label=\"{title}\">{head}{}</svg>\n",
+            "<svg{attributes} class=\"chart\" viewBox=\"{corner} {corner} {width} {height}\" \
+             role=\"img\" aria-label=\"{title}\">{head}{}</svg>\n",
             self.body
         )
     }
@@ -234,7 +244,7 @@ fn list(points: &[(f64, f64)]) -> String {
 
 fn xy(value: f64) -> String {
     let value = if value.is_finite() { value } else { 0.0 };
-    let text = format!("{value:.1}");
+    let text = format!("{:.1}", value + 0.0);
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_string)
 }
 
@@ -252,7 +262,7 @@ mod tests {
         svg.text("tick", "end", (1.25, -0.01), "a<b");
         svg.cross(1, (1.0, 1.0), "end");
         svg.path("x", &[(f64::NEG_INFINITY, 0.0), (1.0, 2.0)]);
-        for text in [svg.inline(), svg.file()] {
+        for text in [svg.inline(), svg.file("")] {
             assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             assert_balanced(&text);
         }

@@ -18,7 +18,7 @@ pub fn figures(study: &Study) -> Vec<Figure> {
         let last = steps.fold(0.0, f64::max);
         let title = format!("{}: training", series.label);
         let mut svg = Svg::new(480.0, 270.0, &title);
-        let top = svg.heading(&title, "nats per token, all generations one after the other") + 14.0;
+        let top = svg.heading(&title, "nats per token, all generations one after the other") + 26.0;
         let plot = Plot { left: 46.0, top, right: 470.0, bottom: 226.0 };
         let values: Vec<f64> = losses.collect();
         let Some(y) = Scale::fitting(&values, plot.bottom, plot.top) else { continue };
@@ -103,7 +103,7 @@ mod tests {
         let figures = figures(&Study::new(&runs));
         assert_eq!(figures.len(), 2);
         for figure in figures {
-            let text = figure.svg.file();
+            let text = figure.svg.file("");
             assert!(!text.contains("NaN") && !text.contains("inf"));
             assert_balanced(&text);
         }

@@ -66,25 +66,30 @@ fn lead(study: &Study) -> String {
             " One seed cannot tell whether another loss differs from ce.".into()
         }
         (_, true, true) => " No other loss is told apart from ce by its interval.".into(),
-        (_, false, true) => format!(" Told apart from ce, and better: {better}."),
-        (_, true, false) => format!(" Told apart from ce, and worse: {worse}."),
-        _ => format!(" Told apart from ce: better {better}; worse {worse}."),
+        (_, false, true) => format!(" Better than ce by an interval that excludes 0: {better}."),
+        (_, true, false) => format!(" Worse than ce by an interval that excludes 0: {worse}."),
+        _ => format!(" By intervals that exclude 0, better than ce: {better}; worse: {worse}."),
     };
     lead
 }
 
 fn card(study: &Study, series: &Series) -> String {
     let (colour, label) = (series.colour, escape(&series.label));
+    let reached = series.generations().last().copied().unwrap_or(0);
+    let span = match reached {
+        0 => "generation 0".to_string(),
+        _ => format!("generation 0 to {reached}"),
+    };
     let mut out = format!(
         "<article class=\"card b{colour}\"><h3><span class=\"t{colour}\">{label}</span> \
-         <small>{}</small></h3>\n<ul>\n",
+         <small>{}, {span}</small></h3>\n<ul>\n",
         count(series.chains.len(), "seed")
     );
     for (metric, words) in SPOKEN {
         let Some(moved) = change(series, metric) else { continue };
-        out += &format!("<li><span>{words}</span>{}", course(&moved));
+        out += &format!("<li><div><span>{words}</span>{}</div><div>", course(&moved, reached));
         if let Some(step) = &moved.change {
-            out += &detail("change", metric, step, series.chains.len(), "");
+            out += &detail("change", metric, step, "");
         }
         let base = study.baseline(series);
         if let Some(v) = base.and_then(|base| versus(series, base, metric)) {
@@ -93,11 +98,16 @@ fn card(study: &Study, series: &Series) -> String {
                 false => format!("to ce, generation {}", v.generation),
             };
             let reading = reading(metric, &v.difference);
-            out += &detail(&name, metric, &v.difference, series.chains.len(), &reading);
+            out += &detail(&name, metric, &v.difference, &reading);
         }
-        out += "</li>\n";
+        out += "</div></li>\n";
     }
     out += "</ul>\n";
+    let (all, metrics) = (series.chains.len(), SPOKEN.iter());
+    let fewest = metrics.filter_map(|entry| Some(change(series, entry.0)?.end.n)).min();
+    if let Some(n) = fewest.filter(|n| *n < all) {
+        out += &format!("<p class=\"note\">The last generation rests on {n} of {all} seeds.</p>\n");
+    }
     let ended: Vec<String> = series
         .chains
         .iter()
@@ -115,31 +125,27 @@ fn card(study: &Study, series: &Series) -> String {
     out + "</article>\n"
 }
 
-/// The mean at generation 0 and at the last generation.
-fn course(moved: &Change) -> String {
+/// The mean at generation 0 and at the last generation, named where the chains reach further.
+fn course(moved: &Change, reached: usize) -> String {
     let (end, last) = (short(moved.end.mean), moved.last);
-    match &moved.start {
-        Some(start) if last > 0 => {
-            format!("<b>{} → {end}</b> <small>generation 0 to {last}</small>", short(start.mean))
-        }
-        _ => format!("<b>{end}</b> <small>generation {last}; no change to show</small>"),
-    }
+    let start = moved.start.as_ref().filter(|_| last > 0);
+    let start = start.map_or_else(String::new, |start| format!("{} → ", short(start.mean)));
+    let early = match last < reached {
+        true => format!(" <small>generation {last}</small>"),
+        false => String::new(),
+    };
+    format!("<b>{start}{end}</b>{early}")
 }
 
-/// One line `name +0.1 [−0.1, +0.3]`, the number coloured where the interval excludes 0, with the
-/// seeds where some are missing.
-fn detail(name: &str, metric: &str, estimate: &Estimate, chains: usize, reading: &str) -> String {
+/// One line `name +0.1 [−0.1, +0.3]`, the number coloured where the interval excludes 0.
+fn detail(name: &str, metric: &str, estimate: &Estimate, reading: &str) -> String {
     let class = match estimate.excludes(0.0) {
         Some(true) => judged(metric, estimate.mean).unwrap_or("sure"),
         _ => "open",
     };
-    let seeds = match estimate.n < chains && estimate.n > 1 {
-        true => format!(", {}", count(estimate.n, "seed")),
-        false => String::new(),
-    };
     format!(
         "<div class=\"detail\"><span>{name}</span><em class=\"{class}\">{}</em>\
-         <span>{}{seeds}{reading}</span></div>",
+         <span>{}{reading}</span></div>",
         signed(estimate.mean),
         bracket(estimate)
     )
@@ -207,7 +213,7 @@ mod tests {
     fn the_verdict_is_as_sure_as_the_seeds_allow() {
         let one = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..1, 4)]), "");
         assert!(one.contains("single seed") && one.contains("no interval"));
-        assert!(!one.contains("excludes 0"));
+        assert!(!one.contains("excludes 0:"));
         let five = html(&Study::new(&[demo::run(&["ce", "tce:0.9"], 0..5, 4)]), "");
         assert!(five.contains("excludes 0: better") && five.contains("5 seeds"));
         assert!(!five.contains("no interval"));
@@ -228,7 +234,10 @@ mod tests {
             ("x", 2, &[2.0, 4.51]),
         ])];
         let text = html(&Study::new(&runs), "");
-        assert!(text.contains("and worse: <b class=\"t3\">x</b>"), "{text}");
+        assert!(
+            text.contains("Worse than ce by an interval that excludes 0: <b class=\"t3\">x</b>"),
+            "{text}"
+        );
         assert!(text.contains("1 of 3 chains diverged and ended there: seed 3 at generation 1."));
     }
 }
