@@ -117,7 +117,12 @@ impl Protocol {
 /// The least number of first units that hold `tokens` tokens, or all.
 fn take(units: &[usize], tokens: usize) -> usize {
     let mut sum = 0;
-    units.iter().take_while(|&&len| std::mem::replace(&mut sum, sum + len) < tokens).count()
+    let missing = units.iter().take_while(|&&len| {
+        let before = sum;
+        sum += len;
+        before < tokens
+    });
+    missing.count()
 }
 
 /// Units drawn without replacement until `tokens` tokens are reached, in their old order.

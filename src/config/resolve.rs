@@ -97,11 +97,13 @@ pub fn resolve(layers: &[(String, Table)]) -> Result<RunConfig> {
     merged.insert("corpus".into(), Value::String("toy".into()));
     let mut config = None;
     for (name, table) in [("defaults".to_owned(), Table::new())].iter().chain(layers) {
-        overlay(&mut merged, table).and_then(|()| {
-            let typed = merged.clone().try_into::<RunConfig>();
-            config = Some(typed.map_err(|cause| plain(&cause.to_string()))?);
-            Ok(())
-        }).map_err(|cause| Error::input(format!("{name} cannot be used: {cause}.")))?;
+        overlay(&mut merged, table)
+            .and_then(|()| {
+                let typed = merged.clone().try_into::<RunConfig>();
+                config = Some(typed.map_err(|cause| plain(&cause.to_string()))?);
+                Ok(())
+            })
+            .map_err(|cause| Error::input(format!("{name} cannot be used: {cause}.")))?;
     }
     let mut config = config.expect("there is always a layer");
     if config.init == super::Init::Base && config.base.is_none() {

@@ -161,7 +161,9 @@ impl RunConfig {
     pub fn validate(&self) -> Result<()> {
         let refuse = |sentence: String| Err(Error::input(sentence));
         if self.losses.is_empty() {
-            return refuse("The list of losses is empty; name at least one, for example ce.".into());
+            return refuse(
+                "The list of losses is empty; name at least one, for example ce.".into(),
+            );
         }
         if self.seeds.is_empty() {
             return refuse("The list of seeds is empty; name at least one, for example 1.".into());
