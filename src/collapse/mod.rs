@@ -26,5 +26,6 @@ pub use chain::Stage;
 pub use corpus::Corpus;
 pub use protocol::Protocol;
 pub use run::{
-    Observer, Prepared, RunOptions, Summary, chain_name, chains, open, run, saved_config, view,
+    Observer, Prepared, RunOptions, Summary, chain_name, chains, load_weights, open, run,
+    saved_config, view,
 };

@@ -3,12 +3,13 @@
 use super::Corpus;
 use super::chain::{Chain, Finished, Stage, base_weights};
 use super::record::GenerationRecord;
-use super::saved::Saved;
+use super::saved::{Saved, arena};
 use super::stream::Text;
 use crate::config::{RunConfig, difference};
 use crate::loss::Loss;
+use crate::model::Gpt;
 use crate::report::{self, RunView};
-use crate::store::{Manifest, RunDir, atomic};
+use crate::store::{Manifest, RunDir, atomic, checkpoint};
 use crate::tier::Tier;
 use crate::train::Blocks;
 use crate::{Error, Result};
@@ -367,4 +368,29 @@ fn conclude(dir: &RunDir, config: &RunConfig) -> Result<Summary> {
     report::write_csv(views, &dir.table())?;
     report::write(views, &dir.report())?;
     Ok(Summary { records, view })
+}
+
+/// The model of a chain with the weights of its latest finished generation, and which that is.
+///
+/// # Errors
+/// If the chain has no finished generation, or its weights are damaged.
+pub fn load_weights<T: Tier<Number = f32>>(
+    tier: &T,
+    config: &RunConfig,
+    dir: &Path,
+    chain: &str,
+) -> Result<(Gpt<T>, usize)> {
+    let run = RunDir::open(dir)?;
+    let mut model = Gpt::zeros(tier.clone(), config.model.clone())?;
+    let found = checkpoint::newest_valid(&run.checkpoints().join(chain))?;
+    let Some(found) = found.checkpoint else {
+        return Err(Error::input(format!(
+            "The chain {chain} of {} has no weights yet; wait for its first generation.",
+            dir.display()
+        )));
+    };
+    let weights = arena(&found, &model)?;
+    model.set_params(&weights)?;
+    let generation = found.name.trim_start_matches("gen").parse().unwrap_or(0);
+    Ok((model, generation))
 }
