@@ -1,1 +1,4 @@
-//! Integration tests: one binary, one module per room.
+//! The integration tests, as one binary.
+
+mod cli;
+mod collapse;

@@ -26,7 +26,9 @@ use toml::{Table, Value};
 /// Losses: ce, tce:G, focal:G, focal-detached:G, linear:G, drop-low:Q, clipped-focal:G,C,
 /// random-mask:K, tce-dynamic:A.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Examples:
   fortifai collapse
       the toy world: ce, tce:0.9 and focal:2, three seeds, six generations
   fortifai collapse --protocol mix:0.5 --loss ce,tce:0.9,tce:0.99 --seeds 5
@@ -36,7 +38,8 @@ use toml::{Table, Value};
   fortifai collapse --config run.toml --out runs/mine
       settings from a file; the resolved ones are in runs/mine/config.toml
   fortifai collapse --out runs/mine --resume
-      goes on where the run in runs/mine was stopped, to the very same numbers")]
+      goes on where the run in runs/mine was stopped, to the very same numbers"
+)]
 pub struct Arguments {
     #[command(flatten)]
     settings: Settings,

@@ -14,11 +14,14 @@ use toml::{Table, Value};
 /// The directory then holds the weights, the tokenizer, the settings and the measurements;
 /// `fortifai generate` and `fortifai evaluate` take it.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Examples:
   fortifai train --loss tce:0.9 --out models/toy
   fortifai train --corpus shakespeare.txt --tokenizer char --model small --epochs 2 --out models/bard
   fortifai generate models/bard --prompt 'ROMEO:'
-  fortifai evaluate models/bard sonnets.txt")]
+  fortifai evaluate models/bard sonnets.txt"
+)]
 pub struct Arguments {
     #[command(flatten)]
     settings: Settings,

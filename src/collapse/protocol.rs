@@ -100,8 +100,8 @@ impl Protocol {
         }
     }
 
-    /// The units of split `g` of `fractions`: each split ends at the unit boundary nearest below
-    /// its share of the tokens.
+    /// The units of split `g` of `fractions`: each split ends with the unit in which its share of
+    /// the tokens ends.
     fn split(self, g: usize, pool: &Pool) -> Range<usize> {
         let total: usize = pool.real.iter().sum();
         let bound = |g: usize| take(pool.real, total * g / pool.generations);

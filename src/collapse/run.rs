@@ -1,10 +1,11 @@
 //! All chains of a run side by side, their records, the report.
 
-use super::Corpus;
 use super::chain::{Chain, Finished, Stage, base_weights};
+use super::protocol::{Pool, carve};
 use super::record::GenerationRecord;
 use super::saved::{Saved, arena};
-use super::stream::Text;
+use super::stream::{Text, assemble};
+use super::{Corpus, Protocol};
 use crate::config::{RunConfig, difference};
 use crate::loss::Loss;
 use crate::model::Gpt;
@@ -84,27 +85,23 @@ pub fn open(config: &RunConfig) -> Result<Prepared> {
     let real = Text::new(corpus.real(config.seeds[0]), tokenizer.end_token(), block);
     let lengths = real.lengths();
     let synthetic = vec![Vec::new(); config.generations];
-    let generations = match config.protocol {
-        super::Protocol::Fractions => config.generations,
-        _ => 1,
-    };
-    let pool = super::protocol::Pool {
+    let pool = Pool {
         real: &lengths,
         synthetic: &synthetic,
         generations: config.generations,
         budget: 0,
         seed: 0,
     };
-    for g in 0..generations {
-        let plan = config.protocol.plan(g, &pool);
-        let (train, _) = super::protocol::carve(&plan, config.validation);
-        let tokens = super::stream::assemble(&train, &real, &[], tokenizer.end_token());
-        let what = match generations {
-            1 => "training text of the corpus".to_owned(),
-            _ => format!("split {g} of {generations} of the corpus"),
-        };
-        // Later generations add what is generated.
-        Blocks::new(&tokens, context, &what)?;
+    let (first, _) = carve(&config.protocol.plan(0, &pool), config.validation);
+    let first = assemble(&first, &real, &[], tokenizer.end_token());
+    Blocks::new(&first, context, "training text of generation 0")?;
+    let splits = if config.protocol == Protocol::Fractions { config.generations } else { 0 };
+    if (0..splits).any(|g| pool.tokens(&config.protocol.plan(g, &pool)) == 0) {
+        return Err(Error::input(format!(
+            "The {} documents of the corpus cannot be cut into {splits} splits; give a longer \
+             corpus or lower generations.",
+            lengths.len()
+        )));
     }
     if let Some(budget) = config.synthetic_tokens.filter(|&budget| budget <= context) {
         return Err(Error::input(format!(

@@ -202,6 +202,10 @@ impl RunConfig {
         }
         self.check_corpus()?;
         self.check_windows()?;
+        crate::train::check_settings(&self.train)?;
+        if let Some(base) = &self.base {
+            crate::train::check_settings(&base.train)?;
+        }
         self.decode.validate()
     }
 
