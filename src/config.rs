@@ -1,4 +1,10 @@
-//! Settings: the model, its training, its decoding. Every table refuses unknown keys.
+//! Settings: the run, the model, its training, its decoding. Every table refuses unknown keys.
+
+mod resolve;
+mod run;
+
+pub use resolve::{difference, parse, resolve};
+pub use run::{BaseConfig, GenerateConfig, GenerateMode, Init, RunConfig, ToyConfig};
 
 use crate::loss::Denominator;
 use serde::{Deserialize, Serialize};

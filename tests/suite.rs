@@ -1,3 +1,5 @@
 //! Integration tests: one binary, one module per room.
 
+mod cli;
+mod collapse;
 mod golden;

@@ -1,8 +1,121 @@
 //! The command line: one file per command.
 
+mod collapse;
+mod estimate;
+mod evaluate;
+mod generate;
+mod model_dir;
+mod progress;
+mod report;
+mod settings;
+mod train;
+
+use crate::{Error, Result};
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Train a language model on its own text, generation after generation, and measure what is lost.
+///
+/// `fortifai collapse` without arguments compares cross entropy, truncated cross entropy and focal
+/// loss in the built-in toy world, whose exact law is known, and writes a report.
+///
+/// Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input, 3 the environment failed (disk
+/// full, no threads), 75 stopped by a signal (run again with --resume).
+#[derive(Debug, Parser)]
+#[command(name = "fortifai", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Collapse(collapse::Arguments),
+    Train(train::Arguments),
+    Generate(generate::Arguments),
+    Evaluate(evaluate::Arguments),
+    Report(report::Arguments),
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, clap::Args)]
+struct Common {
+    /// Print one line of JSON on stdout at the end, for programs
+    #[arg(long)]
+    json: bool,
+    /// Threads in all; results do not depend on it [default: all processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+impl Common {
+    fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, |count| count.get());
+        self.threads.map_or_else(all, usize::from)
+    }
+
+    /// Runs `work` on the threads asked for.
+    fn on_threads<X: Send>(&self, work: impl FnOnce() -> Result<X> + Send) -> Result<X> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads()).build();
+        let pool = pool.map_err(|cause| {
+            Error::environment(format!("No threads can be started: {cause}. Lower --threads."))
+        })?;
+        pool.install(work)
+    }
+}
 
 /// Parses the arguments, runs the command, turns an error into its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to panic.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let (json, result) = match &cli.command {
+        Command::Collapse(arguments) => (arguments.json(), collapse::execute(arguments)),
+        Command::Train(arguments) => (arguments.json(), train::execute(arguments)),
+        Command::Generate(arguments) => (arguments.json(), generate::execute(arguments)),
+        Command::Evaluate(arguments) => (arguments.json(), evaluate::execute(arguments)),
+        Command::Report(arguments) => (arguments.json(), report::execute(arguments)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fortifai: {error}");
+            if json {
+                let code = error.exit_code();
+                say_json(&serde_json::json!({ "exit_code": code, "error": error.to_string() }));
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Writes to stdout; a closed pipe is no reason to panic.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn say_json(value: &serde_json::Value) {
+    say(&format!("{value}\n"));
+}
+
+/// A flag that the first SIGINT or SIGTERM sets; the second one ends the process.
+fn stop_flag() -> Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 75, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(|cause| {
+                Error::environment(format!("Signals cannot be handled here: {cause}."))
+            })?;
+    }
+    Ok(stop)
 }

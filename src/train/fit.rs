@@ -68,7 +68,7 @@ pub fn fit<T: Tier>(
     progress: &mut dyn FnMut(Progress) -> Control,
 ) -> Result<Fit> {
     let FitRequest { train, config, .. } = request;
-    check(config)?;
+    check_settings(config)?;
     let total =
         ((config.epochs * train.count() as f64 / config.batch as f64).round() as usize).max(1);
     let validate_every = match (&request.validation, config.validations_per_epoch) {
@@ -264,7 +264,11 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-fn check(config: &TrainConfig) -> Result<()> {
+/// Checks the training settings.
+///
+/// # Errors
+/// The first setting outside its range, named with its value.
+pub fn check_settings(config: &TrainConfig) -> Result<()> {
     let positive = |name: &str, value: f64| match value > 0.0 && value.is_finite() {
         true => Ok(()),
         false => Err(Error::input(format!(

@@ -1,0 +1,193 @@
+//! `fortifai collapse`: the recursive run.
+
+use super::progress::Display;
+use super::settings::{Settings, losses, put, seeds};
+use super::{Common, estimate, say, say_json, stop_flag};
+use crate::Result;
+use crate::collapse::{self, RunOptions, Summary};
+use crate::config::RunConfig;
+use crate::cpu::Cpu;
+use crate::report;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Train, generate, mix, train again; compare losses over generations and seeds.
+///
+/// Generation 0 trains on real text. Every later one trains on text that the models before it
+/// wrote, put together as the protocol says. Chains of equal seed share all random numbers, so
+/// that losses are compared in pairs.
+///
+/// Protocols: fractions (the paper's: one more clean split each generation, the earlier ones
+/// regenerated), replace (synthetic text only), accumulate (everything so far),
+/// accumulate-subsample (as much as the real corpus, drawn from everything so far), mix:A (the share
+/// A is real).
+///
+/// Losses: ce, tce:G, focal:G, focal-detached:G, linear:G, drop-low:Q, clipped-focal:G,C,
+/// random-mask:K, tce-dynamic:A.
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Examples:
+  fortifai collapse
+      the toy world: ce, tce:0.9 and focal:2, three seeds, six generations
+  fortifai collapse --protocol mix:0.5 --loss ce,tce:0.9,tce:0.99 --seeds 5
+      half of each training text is real
+  fortifai collapse --corpus shakespeare.txt --tokenizer char --generations 4 --dry-run
+      says how long it would take, how much memory and disk
+  fortifai collapse --config run.toml --out runs/mine
+      settings from a file; the resolved ones are in runs/mine/config.toml
+  fortifai collapse --out runs/mine --resume
+      goes on where the run in runs/mine was stopped, to the very same numbers"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    /// Which text each generation trains on (see above)
+    #[arg(long, value_name = "P")]
+    protocol: Option<String>,
+    /// Losses to compare, separated by commas
+    #[arg(long, value_name = "L,...")]
+    loss: Option<String>,
+    /// Number of generations, the one on real text included
+    #[arg(long, value_name = "N")]
+    generations: Option<u32>,
+    /// How many seeds, or a list of them
+    #[arg(long, value_name = "N|a,b,c")]
+    seeds: Option<String>,
+    /// A single seed
+    #[arg(long, value_name = "K", conflicts_with = "seeds")]
+    seed: Option<u32>,
+    /// Generated tokens per generation [default: as many as the real corpus has]
+    #[arg(long, value_name = "N")]
+    synthetic_tokens: Option<u32>,
+    /// Directory of the run [default: runs/CORPUS-PROTOCOL]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in the directory; settings given must be those it has
+    #[arg(long, conflicts_with = "dry_run")]
+    resume: bool,
+    /// Chains side by side, each with its share of the threads [default: one per thread]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Only say what would be done, how long it would take, how much memory and disk
+    #[arg(long)]
+    dry_run: bool,
+    /// Stop as by a signal after so many finished generations
+    #[arg(long, value_name = "N", hide = true)]
+    stop_after: Option<usize>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Arguments {
+    /// Whether a line of JSON is asked for.
+    pub fn json(&self) -> bool {
+        self.common.json
+    }
+
+    fn table(&self) -> Result<Table> {
+        let mut table = Table::new();
+        put(&mut table, "protocol", self.protocol.clone().map(Value::String));
+        put(&mut table, "losses", self.loss.as_deref().map(losses).transpose()?);
+        put(&mut table, "seeds", self.seeds.as_deref().map(seeds).transpose()?);
+        let seed = self.seed.map(|seed| Value::Array(vec![Value::Integer(seed.into())]));
+        put(&mut table, "seeds", seed);
+        let count = |count: Option<u32>| count.map(|count| Value::Integer(count.into()));
+        put(&mut table, "generations", count(self.generations));
+        put(&mut table, "synthetic_tokens", count(self.synthetic_tokens));
+        Ok(table)
+    }
+
+    fn options(&self) -> Result<RunOptions> {
+        let threads = self.common.threads();
+        Ok(RunOptions {
+            threads,
+            jobs: self.jobs.map_or(threads, usize::from),
+            resume: self.resume,
+            limit: self.stop_after,
+            stop: stop_flag()?,
+        })
+    }
+}
+
+/// Runs the command.
+pub fn execute(arguments: &Arguments) -> Result<()> {
+    let more = arguments.table()?;
+    let mut out = arguments.out.clone();
+    let saved = match (&out, arguments.resume) {
+        (_, false) => None,
+        (Some(dir), true) => Some(dir.clone()),
+        (None, true) => Some(default_out(&arguments.settings.resolve(None, more.clone())?)),
+    };
+    let saved = match saved {
+        None => None,
+        Some(dir) => {
+            let path = crate::store::RunDir::open(&dir)?.config();
+            out = Some(dir);
+            Some(path)
+        }
+    };
+    let config = arguments.settings.resolve(saved.as_deref(), more)?;
+    let out = out.unwrap_or_else(|| default_out(&config));
+    if arguments.dry_run {
+        return estimate::execute(&config, &out, &arguments.options()?, arguments.common.json);
+    }
+    let summary = carry_out(&config, &out, &arguments.options()?)?;
+    say(&report::final_table(std::slice::from_ref(&summary.view)));
+    say(&format!("\nReport: {}\n", out.join("report.html").display()));
+    if arguments.common.json {
+        say_json(&outcome(&summary, &out));
+    }
+    Ok(())
+}
+
+/// Prepares and carries out a run with its progress on stderr.
+pub fn carry_out(config: &RunConfig, out: &Path, options: &RunOptions) -> Result<Summary> {
+    if !options.resume {
+        refuse_taken(out)?;
+    }
+    let prepared = collapse::open(config)?;
+    let display = Display::new(&prepared.config);
+    let result = collapse::run(&Cpu::<f32>::new(), &prepared, out, options, &display);
+    display.end();
+    result
+}
+
+/// Says that a directory is taken before the corpus is read.
+fn refuse_taken(out: &Path) -> Result<()> {
+    let taken = ["config.toml", "metrics.jsonl"].iter().any(|name| out.join(name).exists());
+    if taken { crate::store::RunDir::create(out).map(|_| ()) } else { Ok(()) }
+}
+
+fn outcome(summary: &Summary, out: &Path) -> serde_json::Value {
+    let last = |record: &&collapse::record::GenerationRecord| {
+        !summary.records.iter().any(|other| {
+            (&other.loss, other.seed) == (&record.loss, record.seed)
+                && other.generation > record.generation
+        })
+    };
+    let chains: Vec<serde_json::Value> = (summary.records.iter().filter(last))
+        .map(|record| {
+            serde_json::json!({
+                "loss": record.loss,
+                "seed": record.seed,
+                "generation": record.generation,
+                "outcome": record.outcome,
+                "metrics": record.metrics,
+            })
+        })
+        .collect();
+    serde_json::json!({ "exit_code": 0, "out": out, "chains": chains })
+}
+
+fn default_out(config: &RunConfig) -> PathBuf {
+    let protocol = config.protocol.to_string().replace(':', "-");
+    PathBuf::from("runs").join(format!("{}-{protocol}", corpus_name(config)))
+}
+
+/// The corpus's name as part of a directory's name.
+pub fn corpus_name(config: &RunConfig) -> String {
+    let stem = Path::new(&config.corpus).file_stem();
+    stem.map_or_else(|| "corpus".into(), |stem| stem.to_string_lossy().into_owned())
+}

@@ -1,0 +1,146 @@
+//! `--dry-run`: what a run would cost, from a measurement of a second or two.
+
+use super::{say, say_json};
+use crate::collapse::{Protocol, RunOptions, open};
+use crate::config::{DecodeConfig, Init, RunConfig};
+use crate::cpu::Cpu;
+use crate::loss::Rule;
+use crate::model::{Activations, Batch, Gpt, GptDecoder};
+use crate::{Error, Result, Stream};
+use std::path::Path;
+use std::time::Instant;
+
+/// Seconds that each of the two measurements may take, about.
+const MEASURED_S: f64 = 0.7;
+
+/// Prints the runs, the time, the memory and the disk space of a run.
+pub fn execute(config: &RunConfig, out: &Path, options: &RunOptions, json: bool) -> Result<()> {
+    let prepared = open(config)?;
+    let config = &prepared.config;
+    let chains = config.losses.len() * config.seeds.len();
+    let jobs = options.jobs.clamp(1, chains);
+    let threads = (options.threads / jobs).max(1);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|cause| {
+        Error::environment(format!("No threads can be started: {cause}. Lower --threads."))
+    })?;
+    let real = prepared.corpus.real(config.seeds[0]);
+    let model = Gpt::new(Cpu::<f32>::new(), config.model.clone(), config.seeds[0])?;
+    let training = pool.install(|| training_speed(&model, config, &real))?;
+    let writing = pool.install(|| writing_speed(&model, config, &real))?;
+
+    let (mut trained, mut written) = (0.0, 0.0);
+    for g in 0..config.generations {
+        let (train, write) = tokens(config, g, real.len() - 1);
+        trained += train as f64 * config.train.epochs;
+        written += write as f64;
+    }
+    let base = match (&config.base, config.init) {
+        (Some(base), Init::Base) => {
+            prepared.corpus.base(config.seeds[0]).len() as f64
+                * base.train.epochs
+                * config.seeds.len() as f64
+                / training
+        }
+        _ => 0.0,
+    };
+    // The chains run in rounds of `jobs`; scoring costs a third of training per token.
+    let rounds = chains.div_ceil(jobs) as f64;
+    let scored = (2 * prepared.corpus.heldout().len() * config.generations) as f64;
+    let chain_s = trained / training + written / writing + scored / training / 3.0;
+    let time_s = rounds * chain_s + base / jobs as f64;
+    let weights = model.layout.len as f64 * 4.0;
+    let rows = (config.train.batch / config.train.accumulation.max(1)).max(1);
+    let per_token = (14 * config.model.layers + 30) * config.model.channels * 4;
+    let memory =
+        (weights * 5.0 + (rows * config.model.context * per_token) as f64 + 3e8) * jobs as f64;
+    let disk = chains as f64 * (weights + written * 4.0 + config.generations as f64 * 4e4);
+    say(&format!(
+        "{chains} chains ({} losses x {} seeds) of {} generations, {jobs} side by side with \
+         {threads} thread(s) each, into {}\n\
+         model        {} weights, vocabulary {}, context {}\n\
+         real text    {} tokens; held out {} tokens\n\
+         training     {training:.0} tokens/s measured\n\
+         generation   {writing:.0} tokens/s measured\n\
+         time         about {}\n\
+         memory       up to about {:.1} GB\n\
+         disk         about {:.1} MB\n",
+        config.losses.len(),
+        config.seeds.len(),
+        config.generations,
+        out.display(),
+        model.layout.len,
+        config.model.vocab,
+        config.model.context,
+        real.len() - 1,
+        prepared.corpus.heldout().len(),
+        duration(time_s),
+        memory / 1e9,
+        disk / 1e6,
+    ));
+    if json {
+        say_json(&serde_json::json!({
+            "exit_code": 0, "chains": chains, "jobs": jobs, "time_s": time_s,
+            "memory_bytes": memory, "disk_bytes": disk,
+            "training_tokens_per_s": training, "generation_tokens_per_s": writing,
+        }));
+    }
+    Ok(())
+}
+
+/// Tokens that generation `g` trains on and writes.
+fn tokens(config: &RunConfig, g: usize, real: usize) -> (usize, usize) {
+    let budget = config.synthetic_tokens.unwrap_or(real);
+    let split = real / config.generations;
+    match config.protocol {
+        Protocol::Fractions => (split * (g + 1), split * (g + 1)),
+        _ if g == 0 => (real, budget),
+        Protocol::Replace | Protocol::Mix(_) => (budget, budget),
+        Protocol::Accumulate => (real + g * budget, budget),
+        Protocol::AccumulateSubsample => (real, budget),
+    }
+}
+
+fn training_speed(model: &Gpt<Cpu<f32>>, config: &RunConfig, text: &[u32]) -> Result<f64> {
+    let t = config.model.context;
+    let rows = (config.train.batch / config.train.accumulation.max(1)).max(1);
+    let take =
+        |shift| -> Vec<u32> { text.iter().skip(shift).copied().cycle().take(rows * t).collect() };
+    let (tokens, targets) = (take(0), take(1));
+    let mut acts = Activations::new(&model.tier, &model.config, rows, t, true)?;
+    let mut gradients = vec![0.0; model.layout.len];
+    let batch = Batch { tokens: &tokens, targets: &targets, mask: None, t };
+    let mut step = || model.accumulate_gradients(&mut gradients, &mut acts, batch, &Rule::Ce, 1.0);
+    step()?;
+    let (started, mut steps) = (Instant::now(), 0);
+    while steps == 0 || started.elapsed().as_secs_f64() < MEASURED_S {
+        step()?;
+        steps += 1;
+    }
+    Ok((steps * rows * t) as f64 / started.elapsed().as_secs_f64())
+}
+
+fn writing_speed(model: &Gpt<Cpu<f32>>, config: &RunConfig, text: &[u32]) -> Result<f64> {
+    let (prompt, new) = match config.windows() {
+        Some((context, stride)) => (text[..context.min(text.len())].to_vec(), stride),
+        None => (vec![text[0]], config.decode.max_new_tokens.min(24)),
+    };
+    let decode = DecodeConfig { min_new_tokens: new, max_new_tokens: new, ..config.decode.clone() };
+    let count = (128 / decode.beams).max(1);
+    let mut decoder = GptDecoder::new(model, count * decode.beams, prompt.len() + new)?;
+    let (started, mut written) = (Instant::now(), 0);
+    let prompts = vec![prompt; count];
+    while written == 0 || started.elapsed().as_secs_f64() < MEASURED_S {
+        let streams = |item| Stream::new(0, "estimate", 0, item as u64);
+        let texts = crate::sample::generate(&mut decoder, &prompts, &decode, None, streams)?;
+        written += texts.iter().map(Vec::len).sum::<usize>();
+    }
+    Ok(written as f64 / started.elapsed().as_secs_f64())
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
