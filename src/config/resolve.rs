@@ -24,20 +24,20 @@ const TOY: &str = r#"
 documents = "file"
 
 [model]
-layers = 2
+layers = 1
 heads = 4
 channels = 64
 context = 64
 vocab = 0
 
 [train]
-epochs = 6.0
-batch = 16
+epochs = 5.0
+batch = 8
 warmup = 50
-learning_rate = 3e-3
+learning_rate = 8e-3
 
 [decode]
-max_new_tokens = 48
+max_new_tokens = 63
 
 [toy]
 "#;

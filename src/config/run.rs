@@ -132,7 +132,7 @@ pub struct ToyConfig {
 
 impl Default for ToyConfig {
     fn default() -> Self {
-        Self { train_tokens: 60_000, heldout_tokens: 8_000 }
+        Self { train_tokens: 150_000, heldout_tokens: 8_000 }
     }
 }
 

@@ -50,7 +50,8 @@ pub fn matmul<R: Real>(
     if m == 0 || n == 0 {
         return;
     }
-    let row_major = b.strides()[1] == 1 && b.strides()[0] >= n as isize;
+    // A slice of a single row has the stride zero.
+    let row_major = b.strides()[1] == 1 && (k == 1 || b.strides()[0] >= n as isize);
     if let (1, true, true) = (m, row_major, scale == R::one())
         && let (Some(dst), Some(a)) = (dst.as_slice_mut(), a.as_slice())
     {
@@ -228,6 +229,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_slice_of_one_row_is_row_major() {
+        let (a, b) = (random((3, 1), 5), random((4, 6), 6));
+        let mut dst = Array2::from_elem((3, 6), f32::NAN);
+        matmul(dst.view_mut(), a.view(), b.slice(s![2..3, ..]), 1.0, Write::Overwrite);
+        assert!(dst.indexed_iter().all(|((i, j), &value)| value == a[[i, 0]] * b[[2, j]]));
     }
 
     #[test]
