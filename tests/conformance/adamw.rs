@@ -7,7 +7,6 @@ use fortifai::cpu::adamw::{Step, clip_factor};
 use fortifai::tier::Tier;
 use fortifai_oracle::adamw::{AdamW, Moments, step};
 use fortifai_oracle::{Scalar, clip};
-use proptest::prelude::*;
 
 /// Five steps with changing gradients; `[params, m, v]` after each.
 fn textbook<S: Scalar>(params: &[f64], gradients: &[Vec<f64>], settings: &AdamW) -> Vec<Vec<f64>> {
@@ -86,7 +85,7 @@ fn case(len: usize, seed: u64) -> (Vec<f64>, Vec<Vec<f64>>, AdamW) {
     };
     let params = normals(&mut stream, len).into_iter().map(single).collect();
     // Sizes from 1e-6 to 1e2, and exact zeros.
-    let mut gradient = |stream: &mut Stream| match stream.below(8) {
+    let gradient = |stream: &mut Stream| match stream.below(8) {
         0 => 0.0,
         _ => single(stream.normal() * 10f64.powf(stream.uniform() * 8.0 - 6.0)),
     };

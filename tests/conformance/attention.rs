@@ -5,7 +5,6 @@ use fortifai::Stream;
 use fortifai::cpu::{Cpu, attention::QUERY_BLOCK};
 use fortifai::tier::{AttentionShape, Tier};
 use fortifai_oracle::{Scalar, attention};
-use proptest::prelude::*;
 
 #[derive(Debug)]
 struct Attention {

@@ -7,7 +7,6 @@ use fortifai::loss::{RowLoss, Rule};
 use fortifai::tier::{ClassifierGradients, LinearShape, RowBuffers, Tier};
 use fortifai_oracle::loss::{self, LossKind};
 use fortifai_oracle::{Scalar, linear};
-use proptest::prelude::*;
 use std::sync::Arc;
 
 /// A rule and its definition.
@@ -303,7 +302,7 @@ fn classifier_in_f32_is_no_worse_than_twice_the_textbook() {
     let tier = Cpu::<f32>::new();
     for member in members() {
         let mut budget = Budget::default();
-        for seed in 0..36 {
+        for seed in 0..96 {
             let size = seed as usize;
             let shape = (1 + size % 9, 1 + size % 6, 2 + size % 19);
             budget.check(&Classifier::new(shape, member.clone(), seed), &tier, seed);

@@ -9,7 +9,6 @@ use fortifai::cpu::{Cpu, Real};
 use fortifai::model::{Activations, Gpt, GptDecoder};
 use fortifai::sample::Decoder;
 use fortifai::tier::Tier;
-use proptest::prelude::*;
 use std::cell::Cell;
 
 /// Logits after the last token of one sequence, without a cache.

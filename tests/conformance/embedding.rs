@@ -5,7 +5,6 @@ use fortifai::Stream;
 use fortifai::cpu::Cpu;
 use fortifai::tier::Tier;
 use fortifai_oracle::{Scalar, embedding};
-use proptest::prelude::*;
 
 #[derive(Debug)]
 struct Embedding {
@@ -52,7 +51,9 @@ impl Operator for Embedding {
         let mut out = blank(tier, cotangent.len());
         tier.embedding_forward(&mut out, tokens, positions, &params, wte, wpe, *c).unwrap();
         let mut arena = Arena::of_gradients();
-        parts(start, lens).map(|tensor| arena.push(tensor));
+        for tensor in parts(start, lens) {
+            arena.push(tensor);
+        }
         let mut gradients = arena.upload(tier);
         let dout = act(tier, cotangent);
         tier.embedding_backward(&mut gradients, &dout, tokens, positions, wte, wpe, *c).unwrap();

@@ -6,7 +6,6 @@ use fortifai::Stream;
 use fortifai::cpu::Cpu;
 use fortifai::tier::{Affine, LinearShape, Tier};
 use fortifai_oracle::{Scalar, gelu, linear};
-use proptest::prelude::*;
 
 #[derive(Debug)]
 struct GeluLinear {
@@ -147,4 +146,23 @@ fn gelu_is_exact_at_its_ends() {
     )
     .unwrap();
     assert_eq!(read(&tier, &dpre, len), [0.5, 0.5, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn gelu_keeps_its_digits_far_to_the_left() {
+    // ½x(1 + tanh u) cancels there in f32. The exponent −2|u| reaches 17, so that its rounding
+    // alone costs 17 units in the last place of the exponential.
+    let tier = Cpu::<f32>::new();
+    let pre = [-1.5, -2.0, -3.0, -4.0, -4.5, -5.0];
+    let op = GeluLinear { n: 6, c: 1, oc: 1 };
+    let point = [&pre[..], &[1.0, 0.0]].concat();
+    let v = [&[1.0; 6][..], &[0.0; 6]].concat();
+    let ran = op.run(&tier, &point, &v, &[0.0; 8]);
+    for (index, x) in pre.into_iter().enumerate() {
+        let truth = gelu::forward(&[fortifai_oracle::Dual64::new(x, 1.0)])[0];
+        for (got, truth) in [(ran.outputs[index], truth.re), (ran.gradient[index], truth.eps)] {
+            let error = (got - truth).abs();
+            assert!(error <= 1e-5 * truth.abs(), "gelu at {x}: {got:e} not {truth:e}");
+        }
+    }
 }

@@ -5,7 +5,6 @@ use fortifai::Stream;
 use fortifai::cpu::Cpu;
 use fortifai::tier::{Affine, Tier};
 use fortifai_oracle::{Scalar, layernorm, residual};
-use proptest::prelude::*;
 
 #[derive(Debug)]
 pub struct Layernorm {

@@ -4,7 +4,6 @@ use super::harness::*;
 use fortifai::cpu::Cpu;
 use fortifai::tier::{Affine, LinearShape, Span, Tier};
 use fortifai_oracle::{Scalar, linear};
-use proptest::prelude::*;
 
 #[derive(Debug)]
 pub struct Linear {

@@ -10,7 +10,6 @@ use fortifai::model::{Activations, Batch, Gpt, RowScores};
 use fortifai::tier::{Span, Tier};
 use fortifai_oracle::loss::{Denominator, LossKind, row_loss};
 use fortifai_oracle::{GptShape, constants, directional, gpt};
-use proptest::prelude::*;
 
 /// A model shape, a batch of `b` sequences of `t` tokens, and random weights.
 #[derive(Clone, Debug)]
@@ -105,14 +104,17 @@ pub fn gradients<T: Tier>(
 }
 
 /// A threshold inside the widest gap between the probabilities of the middle half, so that rows on
-/// both sides are far from it.
+/// both sides are far from it; below all of them if these are equal.
 fn clear_threshold(probabilities: &[f64]) -> f64 {
     let mut sorted = probabilities.to_vec();
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
     let pairs = sorted.windows(2).skip(n / 4).take(n / 2 + 1);
     let widest = pairs.max_by(|a, b| (a[1] - a[0]).total_cmp(&(b[1] - b[0])));
-    widest.map_or(0.5 * sorted[0], |pair| 0.5 * (pair[0] + pair[1]))
+    match widest {
+        Some(pair) if pair[1] - pair[0] > 1e-3 * pair[1] => 0.5 * (pair[0] + pair[1]),
+        _ => 0.5 * sorted[0],
+    }
 }
 
 /// The family with thresholds clear of the model's probabilities; without the custom rule, which

@@ -162,6 +162,40 @@ fn focal_of_a_certain_token_is_zero_and_not_nan() {
 }
 
 #[test]
+fn a_confident_row_keeps_its_digits() {
+    // Logits 0 and −d: 1 − p = e/(1 + e) and −ln p = ln(1 + e) with e = exp(−d), far below one
+    // rounding of p. Eight roundings of relative error are allowed for exp (2), sum, quotient,
+    // logarithm, power and product.
+    fn check<T: Tier>(tier: &T) {
+        use fortifai::cpu::Real;
+        let tolerance = 8.0 * T::Number::EPSILON.wide();
+        let close = |got: f64, truth: f64, what: &str| {
+            let error = (got - truth).abs();
+            // Below the smallest normal f32 digits may go.
+            let allowed = tolerance * truth.abs() + f64::from(f32::MIN_POSITIVE);
+            assert!(error <= allowed, "{what}: {got:e} not {truth:e}");
+        };
+        for d in [2.0f64, 5.0, 10.0, 16.0, 20.0, 40.0, 80.0] {
+            let e = (-d).exp();
+            let (q, nll) = (e / (1.0 + e), e.ln_1p());
+            let row = classify(tier, Rule::Ce, &[&[0.0, -d]], &[0], None);
+            close(row.loss[0], nll, "ce loss");
+            close(row.dx[0], -q, "ce gradient at the target");
+            close(row.dx[1], q, "ce gradient");
+            let row = classify(tier, Rule::Focal(2.0), &[&[0.0, -d]], &[0], None);
+            close(row.loss[0], q * q * nll, "focal loss");
+            let slope = q * q + 2.0 * (1.0 - q) * q * nll;
+            close(row.dx[0], -slope * q, "focal gradient at the target");
+            close(row.dx[1], slope * q, "focal gradient");
+            let row = classify(tier, Rule::Linear(1.0), &[&[0.0, -d]], &[0], None);
+            close(row.loss[0], q * nll, "linear loss");
+            close(row.dx[0], -q * q, "linear gradient at the target");
+        }
+    }
+    in_both_precisions!(check);
+}
+
+#[test]
 fn extreme_logits_give_numbers() {
     fn check<T: Tier>(tier: &T) {
         for size in [80.0, 87.2, 88.8, 104.0, 700.0, 750.0, 1e4] {
