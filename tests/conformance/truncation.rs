@@ -6,7 +6,7 @@ use super::classifier::{Classifier, Member, members};
 use super::harness::*;
 use fortifai::Stream;
 use fortifai::cpu::Cpu;
-use fortifai::loss::{RowLoss, Rule};
+use fortifai::loss::{RowLoss, RowStats, Rule};
 use fortifai::tier::{LinearShape, Tier};
 use fortifai_oracle::loss::LossKind;
 use std::sync::Arc;
@@ -253,6 +253,23 @@ fn a_weight_of_zero_wins_over_an_infinite_loss() {
         }
     }
     in_both_precisions!(check);
+}
+
+#[test]
+fn a_factor_of_zero_wins_over_an_infinite_number() {
+    // No softmax gives this row; a rule must hold by itself.
+    let row = RowStats { p: 0.0, q: 0.0, nll: f64::INFINITY, uniform_nll: 0.0, kept: false };
+    for rule in [
+        Rule::Tce(0.0),
+        Rule::Masked,
+        Rule::DropLow(0.5),
+        Rule::Focal(2.0),
+        Rule::FocalDetached(0.5),
+        Rule::Linear(1.0),
+    ] {
+        let loss = rule.row(row);
+        assert_eq!(loss, RowLoss { f: 0.0, a: 0.0, b: 0.0 }, "{rule:?}");
+    }
 }
 
 #[test]
