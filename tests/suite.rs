@@ -2,4 +2,5 @@
 
 mod cli;
 mod collapse;
+mod conformance;
 mod golden;

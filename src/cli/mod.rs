@@ -9,6 +9,7 @@ mod progress;
 mod report;
 mod settings;
 mod train;
+mod verify;
 
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
@@ -37,6 +38,7 @@ enum Command {
     Generate(generate::Arguments),
     Evaluate(evaluate::Arguments),
     Report(report::Arguments),
+    Verify(verify::Arguments),
 }
 
 /// What every command takes.
@@ -82,12 +84,14 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => (arguments.json(), generate::execute(arguments)),
         Command::Evaluate(arguments) => (arguments.json(), evaluate::execute(arguments)),
         Command::Report(arguments) => (arguments.json(), report::execute(arguments)),
+        Command::Verify(arguments) => (arguments.json(), verify::execute(arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fortifai: {error}");
-            if json {
+            // A failed check has printed its findings already.
+            if json && !matches!(error, Error::Check(_)) {
                 let code = error.exit_code();
                 say_json(&serde_json::json!({ "exit_code": code, "error": error.to_string() }));
             }

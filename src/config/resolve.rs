@@ -35,6 +35,8 @@ epochs = 5.0
 batch = 8
 warmup = 50
 learning_rate = 8e-3
+schedule = "linear"
+beta2 = 0.99
 
 [decode]
 max_new_tokens = 63

@@ -213,22 +213,53 @@ mod tests {
         Array2::from_shape_fn(shape, |_| stream.normal() as f32)
     }
 
-    #[test]
-    fn a_row_has_the_same_bits_in_every_company() {
-        for (n, k) in [(96, 32), (384, 384), (130, 1537), (61, 3072), (7, 5), (1, 40)] {
-            let (a, b) = (random((64, k), 1), random((k, n), 2));
-            let bt = b.t().as_standard_layout().to_owned();
-            for right in [b.view(), bt.t()] {
-                let mut whole = Array2::from_elem((64, n), f32::NAN);
-                matmul(whole.view_mut(), a.view(), right, 1.0, Write::Overwrite);
-                for m in 1..=33 {
-                    let mut part = Array2::from_elem((m, n), f32::NAN);
-                    let rows = a.slice(s![..m, ..]);
-                    matmul(part.view_mut(), rows, right, 1.0, Write::Overwrite);
-                    assert_eq!(part, whole.slice(s![..m, ..]), "{m} rows, n {n}, k {k}");
+    /// Rows of a product alone, in company of few, and in company of 300.
+    fn check_company<R: Real>() {
+        let cast = |x: Array2<f32>| x.mapv(|x| R::of(f64::from(x)));
+        for (n, k) in [
+            (1, 40),
+            (2, 3),
+            (4, 4),
+            (7, 5),
+            (9, 1),
+            (9, 2),
+            (9, 3),
+            (16, 64),
+            (33, 700),
+            (61, 1537),
+            (64, 513),
+            (65, 512),
+            (96, 32),
+            (130, 1100),
+        ] {
+            let (a, b) = (cast(random((300, k), 1)), cast(random((k, n), 2)));
+            let (at, bt) =
+                (a.t().as_standard_layout().to_owned(), b.t().as_standard_layout().to_owned());
+            for (left, right) in
+                [(a.view(), b.view()), (a.view(), bt.t()), (at.t(), b.view()), (at.t(), bt.t())]
+            {
+                let mut whole = Array2::from_elem((300, n), R::NAN);
+                matmul(whole.view_mut(), left, right, R::one(), Write::Overwrite);
+                for m in (1..=66).chain([127, 128, 129, 256, 257]) {
+                    let mut part = Array2::from_elem((m, n), R::NAN);
+                    let rows = left.slice(s![..m, ..]);
+                    matmul(part.view_mut(), rows, right, R::one(), Write::Overwrite);
+                    assert_eq!(
+                        part,
+                        whole.slice(s![..m, ..]),
+                        "{m} rows, n {n}, k {k}, strides {:?} and {:?}",
+                        left.strides(),
+                        right.strides()
+                    );
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_in_every_company() {
+        check_company::<f32>();
+        check_company::<f64>();
     }
 
     #[test]
@@ -241,7 +272,7 @@ mod tests {
 
     #[test]
     fn agrees_with_the_definition_and_accumulates() {
-        for (m, n, k) in [(1, 1, 1), (1, 9, 4), (3, 2, 5), (17, 31, 13)] {
+        for (m, n, k) in [(1, 1, 1), (1, 9, 4), (3, 2, 5), (5, 1, 7), (17, 31, 13), (3, 20, 1100)] {
             let (a, b) = (random((m, k), 3).mapv(f64::from), random((k, n), 4).mapv(f64::from));
             let mut dst = Array2::from_elem((m, n), 0.5);
             matmul(dst.view_mut(), a.view(), b.view(), -2.0, Write::Accumulate);

@@ -1,0 +1,19 @@
+//! Every operator of a tier against the textbook, and the model against the sum of its operators.
+//!
+//! The checks ask only for a [`fortifai::tier::Tier`]; the CPU tier is the first to pass them.
+//! `-- --nocapture` prints the worst error of every operator, `EXTENSIVE=1` runs fifteen times as
+//! many random shapes.
+
+mod adamw;
+mod attention;
+mod classifier;
+mod decoder;
+mod determinism;
+mod embedding;
+mod faults;
+mod gelu;
+mod harness;
+mod layernorm;
+mod linear;
+mod model;
+mod truncation;
