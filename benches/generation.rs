@@ -53,6 +53,12 @@ fn check(model: &Gpt<Cpu<f32>>, prompts: &[Vec<u32>]) {
 }
 
 fn main() {
+    // As the command runs it: inside the pool, not beside it.
+    let pool = rayon::ThreadPoolBuilder::new().build().expect("pool");
+    pool.install(measure);
+}
+
+fn measure() {
     let model = model();
     if std::env::args().any(|argument| argument == "--quick-table") {
         for batch in [1, 16] {

@@ -116,6 +116,12 @@ fn peak_memory_mib() -> f64 {
 }
 
 fn main() {
+    // As the command runs it: inside the pool, not beside it.
+    let pool = rayon::ThreadPoolBuilder::new().build().expect("pool");
+    pool.install(measure);
+}
+
+fn measure() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--quick-table") {
         return table(arguments.get(at + 1).map(String::as_str), 10.0);

@@ -236,7 +236,7 @@ impl Loss {
     pub fn rule(&self, gamma: f64) -> Rule {
         match *self {
             Self::Ce => Rule::Ce,
-            Self::Tce { gamma } if gamma == 1.0 => Rule::Ce,
+            Self::Tce { gamma: 1.0 } => Rule::Ce,
             Self::Tce { gamma } => Rule::Tce(gamma),
             Self::Focal { gamma } | Self::FocalDetached { gamma } if gamma == 0.0 => Rule::Ce,
             Self::Focal { gamma } => Rule::Focal(gamma),

@@ -101,7 +101,7 @@ pub struct RowBuffers<A> {
 
 /// Where the classifier's gradients go.
 #[derive(Debug)]
-pub struct ClassifierGradients<'a, T: Tier + ?Sized> {
+pub struct ClassifierGradients<'a, T: Tier> {
     /// `[n, c]`, added to.
     pub dx: &'a mut T::Act,
     /// The gradient arena; the span of the weight is added to.

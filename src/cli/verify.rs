@@ -52,7 +52,7 @@ fn summarise(certificate: &Certificate) {
             Some((_, count, worst)) => {
                 *count += 1;
                 // A NaN is worse than anything.
-                if !(check.max_error <= worst.max_error) {
+                if check.max_error.is_nan() || check.max_error > worst.max_error {
                     *worst = check;
                 }
             }

@@ -4,11 +4,11 @@
 //! the result depend neither on the number of threads nor on how many other rows stand beside it
 //! (tested for 1 to 33 rows): the inner dimension is worked off in blocks of [`BLOCK`], each entry
 //! being a chain of fused multiply-adds from zero over the block, and the blocks are added in order.
-//! The crate takes another path below four rows; so a single row has a kernel of its own that
-//! follows the same chains, and what is left below four rows is padded.
+//! The crate takes other paths for small shapes, with sums in another order; they are avoided by
+//! padding and copying. Few rows have a kernel of their own that follows the same chains.
 
 use super::{Real, simd};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 /// Whether a product replaces what stands in its destination or is added to it.
@@ -23,8 +23,14 @@ pub enum Write {
 /// Length of a chain: the crate never splits an inner dimension up to this length.
 const BLOCK: usize = 512;
 
-/// Columns whose chains run side by side in the kernel for a single row.
-const COLUMNS: usize = 128;
+/// Up to this many rows have a kernel of their own.
+const FEW_ROWS: usize = 16;
+
+/// Rows of the right factor that this kernel reads at a time.
+const UNROLL: usize = 8;
+
+/// Most chains that run side by side in this kernel.
+const MOST_SUMS: usize = 8192;
 
 /// Up to this many entries the crate sums each as one dot product if both inner dimensions are
 /// contiguous; such products take the row-major path instead.
@@ -52,10 +58,11 @@ pub fn matmul<R: Real>(
     }
     // A slice of a single row has the stride zero.
     let row_major = b.strides()[1] == 1 && (k == 1 || b.strides()[0] >= n as isize);
-    if let (1, true, true) = (m, row_major, scale == R::one())
-        && let (Some(dst), Some(a)) = (dst.as_slice_mut(), a.as_slice())
+    if m <= FEW_ROWS
+        && scale == R::one()
+        && let (Some(a), Some(b)) = (a.as_slice(), b.as_slice())
     {
-        return one_row(dst, a, b, write);
+        return few_rows(dst, a, b, write);
     }
     if n == 1 {
         return one_column(dst, a, b, scale, write);
@@ -78,42 +85,82 @@ pub fn matmul<R: Real>(
     dst.assign(&wide_dst.slice(s![..m, ..]));
 }
 
-/// A single row against a row-major matrix, which is read once, as fast as memory gives it.
-fn one_row<R: Real>(dst: &mut [R], a: &[R], b: ArrayView2<R>, write: Write) {
-    let piece = |(index, dst): (usize, &mut [R])| {
+/// Few rows against a row-major matrix, which is read once, [`UNROLL`] of its rows at a time; the
+/// crate reads it in narrow strips, which memory answers slowly. Every entry is a chain of its own,
+/// so the width of the pieces does not matter.
+fn few_rows<R: Real>(mut dst: ArrayViewMut2<R>, a: &[R], b: &[R], write: Write) {
+    let (m, n) = dst.dim();
+    let k = a.len() / m;
+    let threads = rayon::current_num_threads();
+    let shared = threads > 1 && m * n * k >= PARALLEL_FROM;
+    let width = if shared { n.div_ceil(threads).next_multiple_of(64) } else { n };
+    let width = width.min(MOST_SUMS / m);
+    let piece = |(index, mut dst): (usize, ArrayViewMut2<R>)| {
+        let columns = index * width..index * width + dst.ncols();
+        let mut sums = [R::zero(); MOST_SUMS];
+        let sums = &mut sums[..m * dst.ncols()];
         simd(
             #[inline(always)]
             || {
                 if write == Write::Overwrite {
                     dst.fill(R::zero());
                 }
-                let first = index * COLUMNS;
-                for (block, a) in a.chunks(BLOCK).enumerate() {
-                    let mut sums = [R::zero(); COLUMNS];
-                    for (l, &a) in a.iter().enumerate() {
-                        let row = b.row(block * BLOCK + l);
-                        let row = &row.to_slice().expect("row-major")[first..];
-                        if let Some(row) = row.first_chunk::<COLUMNS>() {
-                            for (sum, &b) in sums.iter_mut().zip(row) {
-                                *sum = a.mul_add(b, *sum);
-                            }
-                        } else {
-                            for (sum, &b) in sums.iter_mut().zip(row) {
-                                *sum = a.mul_add(b, *sum);
-                            }
+                for start in (0..k).step_by(BLOCK) {
+                    let end = k.min(start + BLOCK);
+                    sums.fill(R::zero());
+                    for first in (start..end).step_by(UNROLL) {
+                        let depth = first..end.min(first + UNROLL);
+                        let b = &b[depth.start * n..depth.end * n];
+                        let rows = sums.chunks_exact_mut(columns.len()).zip(a.chunks_exact(k));
+                        for (sums, a) in rows {
+                            extend_chains(sums, &a[depth.clone()], b, n, columns.clone());
                         }
                     }
-                    for (dst, &sum) in dst.iter_mut().zip(&sums) {
-                        *dst += sum;
+                    for (mut dst, sums) in
+                        dst.rows_mut().into_iter().zip(sums.chunks_exact(columns.len()))
+                    {
+                        for (dst, &sum) in dst.iter_mut().zip(sums) {
+                            *dst += sum;
+                        }
                     }
                 }
             },
         )
     };
-    if rayon::current_num_threads() > 1 && a.len() * dst.len() >= PARALLEL_FROM {
-        dst.par_chunks_mut(COLUMNS).enumerate().for_each(piece);
+    let pieces = dst.axis_chunks_iter_mut(Axis(1), width);
+    if shared {
+        pieces.enumerate().collect::<Vec<_>>().into_par_iter().for_each(piece);
     } else {
-        dst.chunks_mut(COLUMNS).enumerate().for_each(piece);
+        pieces.enumerate().for_each(piece);
+    }
+}
+
+/// `sums_j ← a_7 b_7j + (… + (a_0 b_0j + sums_j))`, or fewer than eight terms.
+#[inline(always)]
+fn extend_chains<R: Real>(
+    sums: &mut [R],
+    a: &[R],
+    b: &[R],
+    n: usize,
+    columns: std::ops::Range<usize>,
+) {
+    let Ok(a) = <&[R; UNROLL]>::try_from(a) else {
+        for (&a, row) in a.iter().zip(b.chunks_exact(n)) {
+            for (sum, &b) in sums.iter_mut().zip(&row[columns.clone()]) {
+                *sum = a.mul_add(b, *sum);
+            }
+        }
+        return;
+    };
+    let width = columns.len();
+    let rows: [&[R]; UNROLL] =
+        std::array::from_fn(|index| &b[index * n..(index + 1) * n][columns.clone()][..width]);
+    for (j, sum) in sums[..width].iter_mut().enumerate() {
+        let mut chain = *sum;
+        for (&a, row) in a.iter().zip(&rows) {
+            chain = a.mul_add(row[j], chain);
+        }
+        *sum = chain;
     }
 }
 
