@@ -20,14 +20,24 @@ pub enum Write {
     Accumulate,
 }
 
-/// Length of a chain: the crate never splits an inner dimension up to this length.
+/// The crate never splits an inner dimension up to this length, and sums more than two terms as a
+/// chain.
 const BLOCK: usize = 512;
+
+/// Length of the blocks of an inner dimension: as equal as can be, none longer than [`BLOCK`], and
+/// none of one or two terms unless that is all there is.
+fn block_length(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(BLOCK).max(1)).max(1)
+}
 
 /// Up to this many rows have a kernel of their own.
 const FEW_ROWS: usize = 16;
 
 /// Rows of the right factor that this kernel reads at a time.
 const UNROLL: usize = 8;
+
+/// Columns of the register tile of this kernel.
+const STRIP: usize = 64;
 
 /// Most chains that run side by side in this kernel.
 const MOST_SUMS: usize = 8192;
@@ -53,12 +63,16 @@ pub fn matmul<R: Real>(
     let ((m, k), n) = (a.dim(), b.ncols());
     assert_eq!(b.nrows(), k, "matmul: a is [{m}, {k}] but b has {} rows", b.nrows());
     assert_eq!(dst.dim(), (m, n), "matmul: the destination must be [{m}, {n}]");
-    if m == 0 || n == 0 {
+    if k == 0 && write == Write::Overwrite {
+        dst.fill(R::zero());
+    }
+    if m == 0 || n == 0 || k == 0 {
         return;
     }
     // A slice of a single row has the stride zero.
     let row_major = b.strides()[1] == 1 && (k == 1 || b.strides()[0] >= n as isize);
     if m <= FEW_ROWS
+        && k > 2
         && scale == R::one()
         && let (Some(a), Some(b)) = (a.as_slice(), b.as_slice())
     {
@@ -91,6 +105,7 @@ pub fn matmul<R: Real>(
 fn few_rows<R: Real>(mut dst: ArrayViewMut2<R>, a: &[R], b: &[R], write: Write) {
     let (m, n) = dst.dim();
     let k = a.len() / m;
+    let block = block_length(k);
     let threads = rayon::current_num_threads();
     let shared = threads > 1 && m * n * k >= PARALLEL_FROM;
     let width = if shared { n.div_ceil(threads).next_multiple_of(64) } else { n };
@@ -105,16 +120,13 @@ fn few_rows<R: Real>(mut dst: ArrayViewMut2<R>, a: &[R], b: &[R], write: Write) 
                 if write == Write::Overwrite {
                     dst.fill(R::zero());
                 }
-                for start in (0..k).step_by(BLOCK) {
-                    let end = k.min(start + BLOCK);
+                for start in (0..k).step_by(block) {
+                    let end = k.min(start + block);
                     sums.fill(R::zero());
                     for first in (start..end).step_by(UNROLL) {
                         let depth = first..end.min(first + UNROLL);
                         let b = &b[depth.start * n..depth.end * n];
-                        let rows = sums.chunks_exact_mut(columns.len()).zip(a.chunks_exact(k));
-                        for (sums, a) in rows {
-                            extend_chains(sums, &a[depth.clone()], b, n, columns.clone());
-                        }
+                        extend_all(sums, a, b, k, n, depth, columns.clone());
                     }
                     for (mut dst, sums) in
                         dst.rows_mut().into_iter().zip(sums.chunks_exact(columns.len()))
@@ -132,6 +144,72 @@ fn few_rows<R: Real>(mut dst: ArrayViewMut2<R>, a: &[R], b: &[R], write: Write) 
         pieces.enumerate().collect::<Vec<_>>().into_par_iter().for_each(piece);
     } else {
         pieces.enumerate().for_each(piece);
+    }
+}
+
+/// Continues the chains of all rows by the terms of `depth`: four rows at a time, so that a number
+/// read from `b` serves four of them.
+#[inline(always)]
+fn extend_all<R: Real>(
+    sums: &mut [R],
+    a: &[R],
+    b: &[R],
+    k: usize,
+    n: usize,
+    depth: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+) {
+    let width = columns.len();
+    let fours = sums.chunks_mut(4 * width).zip(a.chunks(4 * k));
+    for (sums, a) in fours {
+        if depth.len() == UNROLL && a.len() == 4 * k {
+            let a: [[R; UNROLL]; 4] =
+                std::array::from_fn(|i| std::array::from_fn(|l| a[i * k + depth.start + l]));
+            let whole = width - width % STRIP;
+            for strip in (0..whole).step_by(STRIP) {
+                extend_tile(sums, width, strip, &a, b, n, columns.start);
+            }
+            for j in whole..width {
+                for (i, a) in a.iter().enumerate() {
+                    let sum = &mut sums[i * width + j];
+                    *sum = (0..UNROLL)
+                        .fold(*sum, |sum, l| a[l].mul_add(b[l * n + columns.start + j], sum));
+                }
+            }
+        } else {
+            for (sums, a) in sums.chunks_exact_mut(width).zip(a.chunks_exact(k)) {
+                extend_chains(sums, &a[depth.clone()], b, n, columns.clone());
+            }
+        }
+    }
+}
+
+/// Four rows by one strip of columns, held in registers.
+#[inline(always)]
+fn extend_tile<R: Real>(
+    sums: &mut [R],
+    width: usize,
+    strip: usize,
+    a: &[[R; UNROLL]; 4],
+    b: &[R],
+    n: usize,
+    first_column: usize,
+) {
+    let mut tile: [[R; STRIP]; 4] = std::array::from_fn(|i| {
+        let row = &sums[i * width + strip..];
+        *row.first_chunk().expect("the strip lies inside the row")
+    });
+    for l in 0..UNROLL {
+        let row = &b[l * n + first_column + strip..];
+        let row: &[R; STRIP] = row.first_chunk().expect("the strip lies inside the matrix");
+        for i in 0..4 {
+            for j in 0..STRIP {
+                tile[i][j] = a[i][l].mul_add(row[j], tile[i][j]);
+            }
+        }
+    }
+    for (i, tile) in tile.iter().enumerate() {
+        sums[i * width + strip..][..STRIP].copy_from_slice(tile);
     }
 }
 
@@ -174,8 +252,9 @@ fn one_column<R: Real>(
 ) {
     for (dst, a) in dst.iter_mut().zip(a.rows()) {
         let mut total = if write == Write::Accumulate { *dst } else { R::zero() };
-        for start in (0..a.len()).step_by(BLOCK) {
-            let chain = (start..a.len().min(start + BLOCK))
+        let block = block_length(a.len());
+        for start in (0..a.len()).step_by(block) {
+            let chain = (start..a.len().min(start + block))
                 .fold(R::zero(), |sum, l| a[l].mul_add(b[[l, 0]], sum));
             total = scale.mul_add(chain, total);
         }
@@ -190,17 +269,11 @@ fn product<R: Real>(
     scale: R,
     write: Write,
 ) {
-    block_product(
-        dst.view_mut(),
-        a.slice(s![.., ..BLOCK.min(a.ncols())]),
-        b.slice(s![..BLOCK.min(a.ncols()), ..]),
-        scale,
-        write,
-    );
-    for start in (BLOCK..a.ncols()).step_by(BLOCK) {
-        let end = a.ncols().min(start + BLOCK);
-        let (a, b) = (a.slice(s![.., start..end]), b.slice(s![start..end, ..]));
-        block_product(dst.view_mut(), a, b, scale, Write::Accumulate);
+    let block = block_length(a.ncols());
+    let mut write = write;
+    for (a, b) in a.axis_chunks_iter(Axis(1), block).zip(b.axis_chunks_iter(Axis(0), block)) {
+        block_product(dst.view_mut(), a, b, scale, write);
+        write = Write::Accumulate;
     }
 }
 

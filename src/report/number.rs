@@ -1,11 +1,12 @@
 //! Numbers and text as a reader sees them.
 
-/// Three to four significant digits; whole numbers stay whole.
+/// Three to four significant digits; whole numbers stay whole, and what is left of a difference of
+/// equal numbers after rounding is zero.
 pub fn short(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         _ if !value.is_finite() => return "—".into(),
-        0.0 => return "0".into(),
+        _ if size < 1e-12 => return "0".into(),
         _ if !(1e-3..1e7).contains(&size) => return format!("{value:.2e}").replace('-', "−"),
         _ if size >= 100.0 && value.fract() == 0.0 => grouped(value),
         _ if size >= 1000.0 => format!("{value:.0}"),
