@@ -4,9 +4,10 @@ mod resolve;
 mod run;
 
 pub use resolve::{difference, parse, resolve};
-pub use run::{BaseConfig, GenerateConfig, GenerateMode, Init, RunConfig, ToyConfig};
+pub use run::{BaseConfig, GenerateConfig, GenerateMode, Init, MOST_SEEDS, RunConfig, ToyConfig};
 
 use crate::loss::Denominator;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a GPT-2 model.
@@ -23,6 +24,48 @@ pub struct ModelConfig {
     pub context: usize,
     /// Number of tokens, `v`.
     pub vocab: usize,
+}
+
+/// The most parameters, rows or other items that a setting may ask for: far beyond what this
+/// program is for, and far below what overflows.
+const MOST: usize = 1 << 33;
+
+impl ModelConfig {
+    /// Checks every size but the vocabulary, which is 0 until the tokenizer is known.
+    ///
+    /// # Errors
+    /// A size that is zero or absurd, or heads that do not divide the channels.
+    pub fn validate(&self) -> Result<()> {
+        let Self { layers, heads, channels, context, vocab } = *self;
+        for (name, value, most) in [
+            ("layers", layers, 1 << 12),
+            ("heads", heads, 1 << 12),
+            ("channels", channels, 1 << 16),
+            ("context", context, 1 << 20),
+            ("vocab", vocab.max(1), 1 << 24),
+        ] {
+            if value == 0 || value > most {
+                return Err(Error::input(format!(
+                    "The model's {name} is {value}; use a number from 1 to {most}."
+                )));
+            }
+        }
+        if !channels.is_multiple_of(heads) {
+            return Err(Error::input(format!(
+                "The model's {channels} channels cannot be divided among {heads} heads; choose \
+                 channels as a multiple of heads."
+            )));
+        }
+        let per_layer = 12 * channels * channels + 13 * channels;
+        let weights = layers * per_layer + (vocab + context + 2) * channels;
+        if weights > MOST {
+            return Err(Error::input(format!(
+                "The model would have {weights} weights, more than the {MOST} that are allowed; choose \
+                 fewer layers or channels."
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Training of one generation.

@@ -37,9 +37,9 @@ impl Error {
     pub fn reading(path: &Path, cause: std::io::Error) -> Self {
         let path = path.display();
         match cause.kind() {
-            std::io::ErrorKind::NotFound => Self::Input(format!(
-                "The file {path} does not exist; check the path or leave the option out to use the built-in toy world."
-            )),
+            std::io::ErrorKind::NotFound => {
+                Self::Input(format!("The file {path} does not exist; check the path."))
+            }
             _ => Self::Input(format!("The file {path} cannot be read: {cause}.")),
         }
     }

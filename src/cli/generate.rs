@@ -58,6 +58,9 @@ impl Arguments {
     }
 }
 
+/// The most texts of one call.
+const MOST_TEXTS: usize = 1_000_000;
+
 /// Runs the command.
 pub fn execute(arguments: &Arguments) -> Result<()> {
     let loaded = arguments.which.load()?;
@@ -82,6 +85,12 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
     decode.max_new_tokens = arguments.max_new_tokens.unwrap_or(decode.max_new_tokens.min(room));
     decode.min_new_tokens = decode.min_new_tokens.min(decode.max_new_tokens);
     decode.validate()?;
+    if !(1..=MOST_TEXTS).contains(&arguments.count) {
+        return Err(Error::input(format!(
+            "The number of texts given with --count is {}; use a number from 1 to {MOST_TEXTS}.",
+            arguments.count
+        )));
+    }
     let prompts = vec![prompt; arguments.count];
     let texts = arguments.common.on_threads(|| {
         let rows = (arguments.count * decode.beams).clamp(1, 256).max(decode.beams);

@@ -47,8 +47,8 @@ struct Common {
     /// Print one line of JSON on stdout at the end, for programs
     #[arg(long)]
     json: bool,
-    /// Threads in all; results do not depend on it [default: all processors]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Threads in all; at most 1024; results do not depend on it [default: all processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
 

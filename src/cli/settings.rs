@@ -1,6 +1,6 @@
 //! Options that set what a settings file can set.
 
-use crate::config::{RunConfig, parse, resolve};
+use crate::config::{MOST_SEEDS, RunConfig, parse, resolve};
 use crate::loss::Loss;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -182,7 +182,16 @@ pub fn seeds(text: &str) -> Result<Value> {
         })
     };
     let list: Vec<i64> = match text.split_once(',') {
-        None => (1..=number(text)?).collect(),
+        None => {
+            let count = number(text)?;
+            if count > MOST_SEEDS as i64 {
+                return Err(Error::input(format!(
+                    "The number of seeds is {count}; use at most {MOST_SEEDS}, or --seed {count} for \
+                     that single seed."
+                )));
+            }
+            (1..=count).collect()
+        }
         Some(_) => {
             let words = text.split(',').filter(|word| !word.trim().is_empty());
             words.map(number).collect::<Result<_>>()?

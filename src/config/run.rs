@@ -136,6 +136,12 @@ impl Default for ToyConfig {
     }
 }
 
+/// The most seeds of a run.
+pub const MOST_SEEDS: usize = 10_000;
+
+/// The most generations of a run.
+const MOST_GENERATIONS: usize = 10_000;
+
 impl RunConfig {
     /// Whether the corpus is the built-in toy world.
     pub fn is_toy(&self) -> bool {
@@ -165,6 +171,12 @@ impl RunConfig {
                 "The list of losses is empty; name at least one, for example ce.".into(),
             );
         }
+        if self.seeds.len() > MOST_SEEDS {
+            return refuse(format!(
+                "There are {} seeds; use at most {MOST_SEEDS}.",
+                self.seeds.len()
+            ));
+        }
         if self.seeds.is_empty() {
             return refuse("The list of seeds is empty; name at least one, for example 1.".into());
         }
@@ -181,9 +193,13 @@ impl RunConfig {
                 return refuse(format!("The seed {seed} is too large; use one below 2^63."));
             }
         }
-        if self.generations == 0 {
-            return refuse("The number of generations is 0; use 1 or more.".into());
+        if self.generations == 0 || self.generations > MOST_GENERATIONS {
+            return refuse(format!(
+                "The number of generations is {}; use a number from 1 to {MOST_GENERATIONS}.",
+                self.generations
+            ));
         }
+        self.model.validate()?;
         if !(0.0..=0.5).contains(&self.validation) {
             return refuse(format!(
                 "The validation share is {}; use a number from 0 (none) to 0.5.",

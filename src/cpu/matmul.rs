@@ -7,9 +7,8 @@
 //! The crate takes other paths for small shapes, with sums in another order; they are avoided by
 //! padding and copying. Few rows have a kernel of their own that follows the same chains.
 
-use super::{Real, simd};
+use super::{Real, few_rows};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::prelude::*;
 
 /// Whether a product replaces what stands in its destination or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,28 +25,16 @@ const BLOCK: usize = 512;
 
 /// Length of the blocks of an inner dimension: as equal as can be, none longer than [`BLOCK`], and
 /// none of one or two terms unless that is all there is.
-fn block_length(k: usize) -> usize {
+pub(super) fn block_length(k: usize) -> usize {
     k.div_ceil(k.div_ceil(BLOCK).max(1)).max(1)
 }
-
-/// Up to this many rows have a kernel of their own.
-const FEW_ROWS: usize = 16;
-
-/// Rows of the right factor that this kernel reads at a time.
-const UNROLL: usize = 8;
-
-/// Columns of the register tile of this kernel.
-const STRIP: usize = 64;
-
-/// Most chains that run side by side in this kernel.
-const MOST_SUMS: usize = 8192;
 
 /// Up to this many entries the crate sums each as one dot product if both inner dimensions are
 /// contiguous; such products take the row-major path instead.
 const DOT_PRODUCTS: usize = 256;
 
 /// Products with fewer multiplications than this stay on one thread.
-const PARALLEL_FROM: usize = 1 << 18;
+pub(super) const PARALLEL_FROM: usize = 1 << 18;
 
 /// `dst [m, n] ← (dst +) scale · a [m, k] · b [k, n]`.
 ///
@@ -71,12 +58,12 @@ pub fn matmul<R: Real>(
     }
     // A slice of a single row has the stride zero.
     let row_major = b.strides()[1] == 1 && (k == 1 || b.strides()[0] >= n as isize);
-    if m <= FEW_ROWS
+    if m <= few_rows::MOST_ROWS
         && k > 2
         && scale == R::one()
         && let (Some(a), Some(b)) = (a.as_slice(), b.as_slice())
     {
-        return few_rows(dst, a, b, write);
+        return few_rows::product(dst, a, b, write);
     }
     if n == 1 {
         return one_column(dst, a, b, scale, write);
@@ -97,149 +84,6 @@ pub fn matmul<R: Real>(
     }
     product(wide_dst.view_mut(), wide_a.view(), b, scale, write);
     dst.assign(&wide_dst.slice(s![..m, ..]));
-}
-
-/// Few rows against a row-major matrix, which is read once, [`UNROLL`] of its rows at a time; the
-/// crate reads it in narrow strips, which memory answers slowly. Every entry is a chain of its own,
-/// so the width of the pieces does not matter.
-fn few_rows<R: Real>(mut dst: ArrayViewMut2<R>, a: &[R], b: &[R], write: Write) {
-    let (m, n) = dst.dim();
-    let k = a.len() / m;
-    let block = block_length(k);
-    let threads = rayon::current_num_threads();
-    let shared = threads > 1 && m * n * k >= PARALLEL_FROM;
-    let width = if shared { n.div_ceil(threads).next_multiple_of(64) } else { n };
-    let width = width.min(MOST_SUMS / m);
-    let piece = |(index, mut dst): (usize, ArrayViewMut2<R>)| {
-        let columns = index * width..index * width + dst.ncols();
-        let mut sums = [R::zero(); MOST_SUMS];
-        let sums = &mut sums[..m * dst.ncols()];
-        simd(
-            #[inline(always)]
-            || {
-                if write == Write::Overwrite {
-                    dst.fill(R::zero());
-                }
-                for start in (0..k).step_by(block) {
-                    let end = k.min(start + block);
-                    sums.fill(R::zero());
-                    for first in (start..end).step_by(UNROLL) {
-                        let depth = first..end.min(first + UNROLL);
-                        let b = &b[depth.start * n..depth.end * n];
-                        extend_all(sums, a, b, k, n, depth, columns.clone());
-                    }
-                    for (mut dst, sums) in
-                        dst.rows_mut().into_iter().zip(sums.chunks_exact(columns.len()))
-                    {
-                        for (dst, &sum) in dst.iter_mut().zip(sums) {
-                            *dst += sum;
-                        }
-                    }
-                }
-            },
-        )
-    };
-    let pieces = dst.axis_chunks_iter_mut(Axis(1), width);
-    if shared {
-        pieces.enumerate().collect::<Vec<_>>().into_par_iter().for_each(piece);
-    } else {
-        pieces.enumerate().for_each(piece);
-    }
-}
-
-/// Continues the chains of all rows by the terms of `depth`: four rows at a time, so that a number
-/// read from `b` serves four of them.
-#[inline(always)]
-fn extend_all<R: Real>(
-    sums: &mut [R],
-    a: &[R],
-    b: &[R],
-    k: usize,
-    n: usize,
-    depth: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-) {
-    let width = columns.len();
-    let fours = sums.chunks_mut(4 * width).zip(a.chunks(4 * k));
-    for (sums, a) in fours {
-        if depth.len() == UNROLL && a.len() == 4 * k {
-            let a: [[R; UNROLL]; 4] =
-                std::array::from_fn(|i| std::array::from_fn(|l| a[i * k + depth.start + l]));
-            let whole = width - width % STRIP;
-            for strip in (0..whole).step_by(STRIP) {
-                extend_tile(sums, width, strip, &a, b, n, columns.start);
-            }
-            for j in whole..width {
-                for (i, a) in a.iter().enumerate() {
-                    let sum = &mut sums[i * width + j];
-                    *sum = (0..UNROLL)
-                        .fold(*sum, |sum, l| a[l].mul_add(b[l * n + columns.start + j], sum));
-                }
-            }
-        } else {
-            for (sums, a) in sums.chunks_exact_mut(width).zip(a.chunks_exact(k)) {
-                extend_chains(sums, &a[depth.clone()], b, n, columns.clone());
-            }
-        }
-    }
-}
-
-/// Four rows by one strip of columns, held in registers.
-#[inline(always)]
-fn extend_tile<R: Real>(
-    sums: &mut [R],
-    width: usize,
-    strip: usize,
-    a: &[[R; UNROLL]; 4],
-    b: &[R],
-    n: usize,
-    first_column: usize,
-) {
-    let mut tile: [[R; STRIP]; 4] = std::array::from_fn(|i| {
-        let row = &sums[i * width + strip..];
-        *row.first_chunk().expect("the strip lies inside the row")
-    });
-    for l in 0..UNROLL {
-        let row = &b[l * n + first_column + strip..];
-        let row: &[R; STRIP] = row.first_chunk().expect("the strip lies inside the matrix");
-        for i in 0..4 {
-            for j in 0..STRIP {
-                tile[i][j] = a[i][l].mul_add(row[j], tile[i][j]);
-            }
-        }
-    }
-    for (i, tile) in tile.iter().enumerate() {
-        sums[i * width + strip..][..STRIP].copy_from_slice(tile);
-    }
-}
-
-/// `sums_j ← a_7 b_7j + (… + (a_0 b_0j + sums_j))`, or fewer than eight terms.
-#[inline(always)]
-fn extend_chains<R: Real>(
-    sums: &mut [R],
-    a: &[R],
-    b: &[R],
-    n: usize,
-    columns: std::ops::Range<usize>,
-) {
-    let Ok(a) = <&[R; UNROLL]>::try_from(a) else {
-        for (&a, row) in a.iter().zip(b.chunks_exact(n)) {
-            for (sum, &b) in sums.iter_mut().zip(&row[columns.clone()]) {
-                *sum = a.mul_add(b, *sum);
-            }
-        }
-        return;
-    };
-    let width = columns.len();
-    let rows: [&[R]; UNROLL] =
-        std::array::from_fn(|index| &b[index * n..(index + 1) * n][columns.clone()][..width]);
-    for (j, sum) in sums[..width].iter_mut().enumerate() {
-        let mut chain = *sum;
-        for (&a, row) in a.iter().zip(&rows) {
-            chain = a.mul_add(row[j], chain);
-        }
-        *sum = chain;
-    }
 }
 
 /// A single column: the same chains, one row after the other.

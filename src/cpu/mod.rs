@@ -13,6 +13,7 @@ pub mod attention;
 pub mod classifier;
 pub mod decode;
 pub mod embedding;
+mod few_rows;
 pub mod gelu;
 pub mod lanes;
 pub mod layernorm;

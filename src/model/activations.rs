@@ -1,8 +1,8 @@
 //! The buffers of one forward and backward pass. The comments are the shape table.
 
-use crate::Result;
 use crate::config::ModelConfig;
 use crate::tier::{AttentionShape, LinearShape, RowBuffers, Tier};
+use crate::{Error, Result};
 
 /// Activations for up to `b` sequences of `t` tokens, `n = b·t`.
 ///
@@ -58,8 +58,9 @@ impl<T: Tier> Activations<T> {
     /// Buffers for up to `b` sequences of `t` tokens.
     pub fn new(tier: &T, config: &ModelConfig, b: usize, t: usize, train: bool) -> Result<Self> {
         let ModelConfig { layers, heads, channels: c, vocab, .. } = *config;
-        let n = b * t;
+        let n = b.saturating_mul(t);
         let kept = if train { layers } else { 1 };
+        check_memory(n.saturating_mul(c).saturating_mul(10 * kept + 20).saturating_mul(4), n)?;
         let per_layer = |len: usize| (0..kept).map(|_| tier.act(len)).collect::<Result<Vec<_>>>();
         let attention = AttentionShape { b, t, nh: heads, hs: c / heads };
         let classifier = LinearShape { n, c, oc: vocab };
@@ -101,4 +102,24 @@ impl<T: Tier> Activations<T> {
             t,
         })
     }
+}
+
+/// Refuses buffers beyond the machine's memory before they are asked for.
+fn check_memory(bytes: usize, n: usize) -> Result<()> {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = info
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok())
+        .map_or(usize::MAX / 2, |kib| kib.saturating_mul(1024));
+    if bytes <= total {
+        return Ok(());
+    }
+    let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+    Err(Error::input(format!(
+        "{n} tokens at a time would need {:.1} GiB for activations, and this machine has {:.1} GiB; \
+         lower batch, raise accumulation, or choose a smaller model.",
+        gib(bytes),
+        gib(total)
+    )))
 }

@@ -59,7 +59,7 @@ impl<T: Tier> Gpt<T> {
 
     /// A model with all parameters zero, to be filled.
     pub fn zeros(tier: T, config: ModelConfig) -> Result<Self> {
-        check_shape(&config)?;
+        config.validate()?;
         let layout = Layout::gpt2(&config);
         let params = tier.param(layout.len)?;
         Ok(Self { tier, config, layout, params })
@@ -402,26 +402,4 @@ impl<T: Tier> Gpt<T> {
 /// `0..t` over and over.
 fn positions(n: usize, t: usize) -> Vec<u32> {
     (0..n).map(|row| (row % t) as u32).collect()
-}
-
-fn check_shape(config: &ModelConfig) -> Result<()> {
-    let ModelConfig { layers, heads, channels, context, vocab } = *config;
-    for (name, value) in [
-        ("layers", layers),
-        ("heads", heads),
-        ("channels", channels),
-        ("context", context),
-        ("vocab", vocab),
-    ] {
-        if value == 0 {
-            return Err(Error::input(format!("The model's {name} is 0; it must be at least 1.")));
-        }
-    }
-    if !channels.is_multiple_of(heads) {
-        return Err(Error::input(format!(
-            "The model's {channels} channels cannot be divided among {heads} heads; choose channels \
-             as a multiple of heads."
-        )));
-    }
-    Ok(())
 }

@@ -3,6 +3,12 @@
 use crate::config::DecodeConfig;
 use crate::{Error, Result};
 
+/// Below this the sharpened logits leave the range of `f32`; above it sampling is greedy long before.
+const LEAST_TEMPERATURE: f64 = 1e-6;
+
+/// The most beams.
+const MOST_BEAMS: usize = 1024;
+
 impl DecodeConfig {
     /// Checks every setting and the pairs that exclude each other.
     ///
@@ -11,10 +17,10 @@ impl DecodeConfig {
     pub fn validate(&self) -> Result<()> {
         let refuse = |sentence: String| Err(Error::input(sentence));
         let positive = |value: f64| value > 0.0 && value.is_finite();
-        if !positive(self.temperature) {
+        if !(positive(self.temperature) && self.temperature >= LEAST_TEMPERATURE) {
             return refuse(format!(
-                "The temperature is {}; use a number above 0, or `sample = false` for the best \
-                 token every time.",
+                "The temperature is {}; use a number from {LEAST_TEMPERATURE} up, or `sample = false` \
+                 for the best token every time.",
                 self.temperature
             ));
         }
@@ -25,8 +31,11 @@ impl DecodeConfig {
                 self.top_p
             ));
         }
-        if self.beams == 0 {
-            return refuse("The setting beams is 0; use 1 for no beam search.".into());
+        if self.beams == 0 || self.beams > MOST_BEAMS {
+            return refuse(format!(
+                "The setting beams is {}; use 1 for no beam search, and at most {MOST_BEAMS}.",
+                self.beams
+            ));
         }
         if self.beams > 1 && self.sample {
             return refuse(format!(

@@ -26,7 +26,7 @@ impl RunDir {
         for trace in [run.config(), run.metrics()] {
             if trace.exists() {
                 return Err(Error::input(format!(
-                    "{shown} already holds a run ({} exists); continue it with --resume, or \
+                    "{shown} already holds a run ({} exists); continue it with collapse --resume, or \
                      choose another directory with --out.",
                     trace.file_name().unwrap_or_default().to_string_lossy()
                 )));

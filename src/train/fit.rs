@@ -50,7 +50,8 @@ pub enum Control {
 pub struct Fit {
     /// The training curve: one point per validation, at least the last step.
     pub history: Vec<TrainPoint>,
-    /// Whether a loss or gradient stopped being finite; the model then holds its last finite weights.
+    /// Whether a loss or gradient stopped being finite. The model then holds the best weights by
+    /// validation, or the last finite ones if none were validated.
     pub diverged: bool,
     /// Optimiser steps done.
     pub steps: usize,
@@ -59,6 +60,12 @@ pub struct Fit {
     /// Best cross entropy on the validation text, nats per token.
     pub validation_nats: Option<f64>,
 }
+
+/// The most passes over a text.
+const MOST_EPOCHS: f64 = 1e6;
+
+/// The most rows of a batch.
+const MOST_ROWS: usize = 1 << 16;
 
 /// Trains `model` in place. With a validation text and `validations_per_epoch > 0` it ends with
 /// the weights that did best there.
@@ -176,17 +183,17 @@ impl<'a> RowOrder<'a> {
             if self.next == self.order.len() {
                 self.epoch += 1;
                 self.next = 0;
-                self.turned = true;
                 let FitRequest { train, seed, generation, .. } = self.request;
                 self.order = train.order(*seed, *generation, self.epoch);
             }
             self.request.train.push(self.order[self.next], &mut tokens, &mut targets);
             self.next += 1;
+            self.turned |= self.next == self.order.len();
         }
         (tokens, targets)
     }
 
-    /// Whether an epoch has ended since the last call.
+    /// Whether the last row of an epoch has been taken since the last call.
     fn epoch_ended(&mut self) -> bool {
         std::mem::take(&mut self.turned)
     }
@@ -291,6 +298,13 @@ pub fn check_settings(config: &TrainConfig) -> Result<()> {
                 "The training setting {name} = {value} must be zero or a positive finite number."
             )));
         }
+    }
+    if config.epochs > MOST_EPOCHS || config.batch > MOST_ROWS {
+        return Err(Error::input(format!(
+            "Training for {} epochs with a batch of {} rows is refused; use at most {MOST_EPOCHS} epochs \
+             and {MOST_ROWS} rows.",
+            config.epochs, config.batch
+        )));
     }
     if config.batch == 0
         || config.accumulation == 0

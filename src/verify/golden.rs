@@ -31,7 +31,7 @@ pub fn golden(dir: &Path) -> Result<Certificate> {
             Error::input(format!("{} is not valid JSON: {cause}.", path.display()))
         })?;
         let architecture = json["config"]["architecture"].as_str();
-        let has_losses = json["cases"].get(0).is_some_and(|case| case.get("logits").is_some());
+        let has_losses = json.get("cases").is_some();
         if has_losses {
             certificate.extend(&name, golden_loss::check(&json, &path)?);
         } else if architecture == Some("gpt2") {
@@ -75,4 +75,9 @@ pub(super) fn parse_loss(json: &Value, path: &Path) -> Result<crate::loss::Loss>
 /// A json list of numbers.
 pub(super) fn numbers(json: &Value) -> Option<Vec<f64>> {
     json.as_array()?.iter().map(Value::as_f64).collect()
+}
+
+/// A json list of tokens: whole numbers from 0 up.
+pub(super) fn tokens(json: &Value) -> Option<Vec<u32>> {
+    json.as_array()?.iter().map(|token| u32::try_from(token.as_u64()?).ok()).collect()
 }

@@ -4,9 +4,10 @@
 //! and the gradient of its inputs is the gradient of the logits, both exactly.
 
 use super::certificate::{Certificate, largest, max_difference};
-use super::golden::{missing, numbers, parse_loss};
+use super::golden::{missing, numbers, parse_loss, tokens};
 use crate::Result;
 use crate::cpu::Cpu;
+use crate::loss::Loss;
 use crate::tier::{ClassifierGradients, LinearShape, RowBuffers, Span, Tier};
 use serde_json::Value;
 use std::path::Path;
@@ -16,8 +17,15 @@ const TOLERANCE: f64 = 1e-12;
 
 pub(super) fn check(json: &Value, path: &Path) -> Result<Certificate> {
     let mut certificate = Certificate::default();
-    for (index, case) in json["cases"].as_array().into_iter().flatten().enumerate() {
+    let cases = json["cases"].as_array().filter(|cases| !cases.is_empty());
+    for (index, case) in cases.ok_or_else(|| missing(path, "cases"))?.iter().enumerate() {
         let loss = parse_loss(&case["loss"], path)?;
+        if matches!(loss, Loss::RandomMask { .. } | Loss::TceDynamic { .. }) {
+            return Err(missing(
+                path,
+                &format!("cases[{index}].loss: {loss} is not a function of the logits"),
+            ));
+        }
         let field = |what: &str| missing(path, &format!("cases[{index}].{what}"));
         let rows = |key: &str| -> Result<Vec<Vec<f64>>> {
             let rows = case[key].as_array().ok_or_else(|| field(key))?;
@@ -25,11 +33,7 @@ pub(super) fn check(json: &Value, path: &Path) -> Result<Certificate> {
         };
         let logits = rows("logits")?;
         let (n, v) = (logits.len(), logits.first().map_or(0, Vec::len));
-        let targets: Vec<u32> = numbers(&case["target"])
-            .ok_or_else(|| field("target"))?
-            .into_iter()
-            .map(|target| target as u32)
-            .collect();
+        let targets = tokens(&case["target"]).ok_or_else(|| field("target"))?;
         let shapes_match = n > 0
             && v > 0
             && targets.len() == n
@@ -48,7 +52,11 @@ pub(super) fn check(json: &Value, path: &Path) -> Result<Certificate> {
         };
         push("per token", &losses, &per_token);
         push("mean", &[losses.iter().sum::<f64>() / n as f64], &[mean]);
-        push("gradient", &gradient, &rows("grad_logits")?.concat());
+        let truth = rows("grad_logits")?;
+        if truth.len() != n || truth.iter().any(|row| row.len() != v) {
+            return Err(field("grad_logits of the shape of logits"));
+        }
+        push("gradient", &gradient, &truth.concat());
     }
     Ok(certificate)
 }

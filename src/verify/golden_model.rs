@@ -2,7 +2,7 @@
 //! generated tokens.
 
 use super::certificate::{Certificate, largest, max_difference};
-use super::golden::{missing, numbers, parse_loss};
+use super::golden::{missing, parse_loss, tokens};
 use crate::config::{DecodeConfig, ModelConfig, TrainConfig};
 use crate::cpu::Cpu;
 use crate::loss::Loss;
@@ -66,6 +66,7 @@ impl<'a> Golden<'a> {
             context: size("n_positions")?,
             vocab: size("vocab_size")?,
         };
+        config.validate()?;
         let tensors = Tensors::read(&path.with_extension("safetensors"))?;
         let layout = Layout::gpt2(&config);
         let params = tensors.arena(&layout, "param")?;
@@ -99,7 +100,11 @@ impl<'a> Golden<'a> {
     }
 
     fn check_logits(&self, certificate: &mut Certificate) -> Result<()> {
-        let Some((_, truth)) = self.tensors.get("logits")? else { return Ok(()) };
+        let (shape, truth) =
+            self.tensors.get("logits")?.ok_or_else(|| missing(self.path, "tensor logits"))?;
+        if shape != [self.b, self.t + 1, self.config.vocab] {
+            return Err(missing(self.path, "tensor logits of shape [b, t, vocab_size]"));
+        }
         let model = self.model()?;
         let width = self.t + 1;
         let mut acts = Activations::new(&model.tier, &model.config, self.b, width, false)?;
@@ -133,7 +138,10 @@ impl<'a> Golden<'a> {
 
     fn check_adamw(&self, certificate: &mut Certificate) -> Result<()> {
         let adamw = &self.json["adamw"];
-        let Some(trajectory) = adamw["trajectory"].as_array() else { return Ok(()) };
+        let Some(trajectory) = adamw["trajectory"].as_array() else {
+            certificate.skipped.push("adamw: no trajectory is given".into());
+            return Ok(());
+        };
         let number =
             |json: &Value, what: &str| json.as_f64().ok_or_else(|| missing(self.path, what));
         let settings = &adamw["config"];
@@ -197,12 +205,14 @@ impl<'a> Golden<'a> {
 
     fn check_generation(&self, certificate: &mut Certificate) -> Result<()> {
         let generated = &self.json["generate"];
-        let Some(prompts) = generated["prompt"].as_array() else { return Ok(()) };
+        let Some(prompts) = generated["prompt"].as_array() else {
+            certificate.skipped.push("generate: no prompt is given".into());
+            return Ok(());
+        };
         let rows = |rows: &[Value]| -> Result<Vec<Vec<u32>>> {
             rows.iter()
                 .map(|row| {
-                    let row = numbers(row).ok_or_else(|| missing(self.path, "generate"))?;
-                    Ok(row.into_iter().map(|token| token as u32).collect())
+                    tokens(row).ok_or_else(|| missing(self.path, "generate: list of tokens"))
                 })
                 .collect()
         };
@@ -263,24 +273,24 @@ fn decode_settings(
     };
     let mut end = None;
     for (key, value) in json.as_object().into_iter().flatten() {
-        let number = value.as_f64().unwrap_or(f64::NAN);
+        let refused = || missing(path, &format!("generate setting: {key} = {value}"));
+        let number = || value.as_f64().ok_or_else(refused);
+        let whole = || value.as_u64().map(|value| value as usize).ok_or_else(refused);
         match key.as_str() {
-            "num_beams" => config.beams = number as usize,
-            "repetition_penalty" => config.repetition_penalty = number,
-            "length_penalty" => config.length_penalty = number,
-            "min_new_tokens" => config.min_new_tokens = number as usize,
-            "max_new_tokens" => config.max_new_tokens = number as usize,
-            "eos_token_id" => end = Some(number as u32),
+            "num_beams" => config.beams = whole()?,
+            "repetition_penalty" => config.repetition_penalty = number()?,
+            "length_penalty" => config.length_penalty = number()?,
+            "min_new_tokens" => config.min_new_tokens = whole()?,
+            "max_new_tokens" => config.max_new_tokens = whole()?,
+            "eos_token_id" | "pad_token_id" if value.is_null() => {}
+            "eos_token_id" => end = Some(u32::try_from(whole()?).map_err(|_| refused())?),
+            "pad_token_id" => {}
             "do_sample" if value == &Value::Bool(false) => {}
             "early_stopping" if value == &Value::Bool(false) => {}
-            _ => {
-                return Err(missing(
-                    path,
-                    &format!("generate settings: {key} = {value} is unknown"),
-                ));
-            }
+            _ => return Err(refused()),
         }
     }
+    config.validate()?;
     Ok((config, end))
 }
 
@@ -335,7 +345,9 @@ impl Tensors {
             Dtype::I32 => words(data).map(|word| i32::from_le_bytes(word) as i64).collect(),
             _ => return Err(missing(&self.path, &format!("integer tensor {name}"))),
         };
-        let values = values.into_iter().map(|value| value as u32).collect();
+        let values: std::result::Result<_, _> = values.into_iter().map(u32::try_from).collect();
+        let values = values
+            .map_err(|_| missing(&self.path, &format!("tensor {name} of tokens from 0 up")))?;
         Ok((tensor.shape().to_vec(), values))
     }
 
