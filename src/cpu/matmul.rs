@@ -2,7 +2,7 @@
 //!
 //! `dst ← scale·A·B` or `dst ← dst + scale·A·B` for views with any strides. The bits of a row of
 //! the result depend neither on the number of threads nor on how many other rows stand beside it
-//! (tested for 1 to 33 rows): the inner dimension is worked off in blocks of [`BLOCK`], each entry
+//! (tested for 1 to 257 rows): the inner dimension is worked off in blocks of 512, each entry
 //! being a chain of fused multiply-adds from zero over the block, and the blocks are added in order.
 //! The crate takes other paths for small shapes, with sums in another order; they are avoided by
 //! padding and copying. Few rows have a kernel of their own that follows the same chains.
