@@ -192,7 +192,12 @@ fn merge(under: &mut Table, over: &Table) {
 /// A parser's message as part of a sentence: one line, no full stop.
 fn plain(message: &str) -> String {
     let words: Vec<&str> = message.split_whitespace().collect();
-    words.join(" ").trim_end_matches('.').to_owned()
+    let text = words.join(" ");
+    // The parser puts the key behind the sentence.
+    match text.rsplit_once(". in `") {
+        Some((sentence, key)) => format!("{sentence} (in {})", key.replace('`', "")),
+        None => text.trim_end_matches('.').to_owned(),
+    }
 }
 
 #[cfg(test)]

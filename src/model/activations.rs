@@ -55,12 +55,23 @@ pub(super) struct ActivationGradients<T: Tier> {
 }
 
 impl<T: Tier> Activations<T> {
+    /// Whether buffers for `b` sequences of `t` tokens fit into the machine's memory.
+    ///
+    /// # Errors
+    /// If they do not, with both sizes.
+    pub fn check(config: &ModelConfig, b: usize, t: usize, train: bool) -> Result<()> {
+        let kept = if train { config.layers } else { 1 };
+        let n = b.saturating_mul(t);
+        let numbers = n.saturating_mul(config.channels).saturating_mul(10 * kept + 20);
+        check_memory(numbers.saturating_mul(4), n)
+    }
+
     /// Buffers for up to `b` sequences of `t` tokens.
     pub fn new(tier: &T, config: &ModelConfig, b: usize, t: usize, train: bool) -> Result<Self> {
         let ModelConfig { layers, heads, channels: c, vocab, .. } = *config;
-        let n = b.saturating_mul(t);
+        Self::check(config, b, t, train)?;
+        let n = b * t;
         let kept = if train { layers } else { 1 };
-        check_memory(n.saturating_mul(c).saturating_mul(10 * kept + 20).saturating_mul(4), n)?;
         let per_layer = |len: usize| (0..kept).map(|_| tier.act(len)).collect::<Result<Vec<_>>>();
         let attention = AttentionShape { b, t, nh: heads, hs: c / heads };
         let classifier = LinearShape { n, c, oc: vocab };
