@@ -231,6 +231,12 @@ mod tests {
         for (text, words) in [
             ("generatoins = 3", "generatoins"),
             ("[train]\nepoch = 3", "epoch"),
+            ("[train]\nbatch = 99999999999", "batch"),
+            ("[train]\nepochs = 1e300", "epochs"),
+            ("[model]\nlayers = 4294967296000", "layers"),
+            ("[model]\nheads = 3", "heads"),
+            ("generations = 4294967295", "generations"),
+            ("[decode]\ntemperature = 1e-40", "temperature"),
             ("[model]\npreset = \"huge\"", "huge"),
             ("losses = [\"tce:2\"]", "outside [0, 1]"),
             ("protocol = \"mix:2\"", "outside [0, 1]"),
