@@ -16,10 +16,10 @@ pub(super) const MOST_ROWS: usize = 16;
 const UNROLL: usize = 8;
 
 /// Columns of the register tile of this kernel.
-const STRIP: usize = 64;
+const STRIP: usize = 32;
 
 /// Most chains that run side by side in this kernel.
-const MOST_SUMS: usize = 8192;
+const MOST_SUMS: usize = 3072;
 
 /// Few rows against a row-major matrix, which is read once, [`UNROLL`] of its rows at a time; the
 /// crate reads it in narrow strips, which memory answers slowly. Every entry is a chain of its own,
