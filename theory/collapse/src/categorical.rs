@@ -4,8 +4,9 @@
 //! count is a Markov chain on `0..=n` with the rows `Binomial(n, i/n)`, and merging tokens gives
 //! such a chain again. The closed forms are for replaced data unless they say otherwise.
 
-use crate::prediction::{Kind, Prediction};
+use crate::prediction::Kind;
 use crate::protocol::{Protocol, variance_kept};
+use crate::stated::Stated;
 use fortifai_stream::Stream;
 
 /// A law on the tokens `0..K`.
@@ -90,7 +91,7 @@ pub fn expected_heterozygosity(
     n: usize,
     generations: usize,
     protocol: Protocol,
-) -> Prediction {
+) -> Stated {
     let kept = variance_kept(&protocol.blocks(n, generations)).value;
     exact(
         "N1 expected heterozygosity",
@@ -106,7 +107,7 @@ pub fn expected_displacement(
     n: usize,
     generations: usize,
     protocol: Protocol,
-) -> Prediction {
+) -> Stated {
     let left = expected_heterozygosity(truth, n, generations, protocol).value;
     exact(
         "N1 expected squared displacement",
@@ -117,7 +118,7 @@ pub fn expected_displacement(
 }
 
 /// `λ_r = n(n−1)…(n−r+1)/n^r`, the `r`-th eigenvalue of the chain.
-pub fn eigenvalue(n: usize, r: usize) -> Prediction {
+pub fn eigenvalue(n: usize, r: usize) -> Stated {
     let value = (0..r).fold(1.0, |product, i| product * (n as f64 - i as f64) / n as f64);
     exact("N2 eigenvalue", "λ_r = n(n−1)…(n−r+1)/n^r", value.max(0.0), "Feller")
 }
@@ -128,7 +129,7 @@ pub fn expected_product(
     tokens: &[usize],
     n: usize,
     generations: usize,
-) -> Prediction {
+) -> Stated {
     let start: f64 = tokens.iter().map(|&i| truth.probabilities[i]).product();
     exact(
         "N2 expected product of distinct tokens",
@@ -139,14 +140,14 @@ pub fn expected_product(
 }
 
 /// The expected number of distinct tokens among `n` samples, `Σ 1 − (1 − p_i)^n`.
-pub fn expected_distinct(truth: &Categorical, n: usize) -> Prediction {
+pub fn expected_distinct(truth: &Categorical, n: usize) -> Stated {
     let value = truth.probabilities.iter().map(|&p| 1.0 - missed(p, n)).sum();
     exact("N3 expected distinct tokens", "Σ 1 − (1−p_i)^n", value, "linearity of expectation")
 }
 
 /// The variance of the number of distinct tokens among `n` samples,
 /// `Σ q_i(1 − q_i) + Σ_{i≠j} [(1 − p_i − p_j)^n − q_i q_j]` with `q_i = (1 − p_i)^n`.
-pub fn variance_of_distinct(truth: &Categorical, n: usize) -> Prediction {
+pub fn variance_of_distinct(truth: &Categorical, n: usize) -> Stated {
     exact(
         "N3 variance of the distinct tokens",
         "Σ q_i(1−q_i) + Σ_{i≠j} (1−p_i−p_j)^n − q_i q_j, q_i = (1−p_i)^n",
@@ -156,7 +157,7 @@ pub fn variance_of_distinct(truth: &Categorical, n: usize) -> Prediction {
 }
 
 /// The expected probability of the tokens that `n` samples miss, `Σ p_i (1 − p_i)^n`.
-pub fn expected_missing_mass(truth: &Categorical, n: usize) -> Prediction {
+pub fn expected_missing_mass(truth: &Categorical, n: usize) -> Stated {
     let value = truth.probabilities.iter().map(|&p| p * missed(p, n)).sum();
     exact("N3 expected missing mass", "Σ p_i (1−p_i)^n", value, "linearity of expectation")
 }
@@ -166,7 +167,7 @@ pub fn expected_missing_mass(truth: &Categorical, n: usize) -> Prediction {
 ///
 /// # Panics
 /// As [`count_law`].
-pub fn extinct_by(p: f64, n: usize, generations: usize) -> Prediction {
+pub fn extinct_by(p: f64, n: usize, generations: usize) -> Stated {
     exact(
         "N4 probability of extinction",
         "P(extinct by t) = [Bin(n, p) P^(t−1)]_0",
@@ -176,7 +177,7 @@ pub fn extinct_by(p: f64, n: usize, generations: usize) -> Prediction {
 }
 
 /// The expected number of tokens alive after `generations ≥ 1`.
-pub fn expected_survivors(truth: &Categorical, n: usize, generations: usize) -> Prediction {
+pub fn expected_survivors(truth: &Categorical, n: usize, generations: usize) -> Stated {
     let alive = |&p: &f64| 1.0 - extinct_by(p, n, generations).value;
     exact(
         "N4 expected surviving tokens",
@@ -187,7 +188,7 @@ pub fn expected_survivors(truth: &Categorical, n: usize, generations: usize) -> 
 }
 
 /// The variance of the number of tokens alive after `generations ≥ 1`.
-pub fn variance_of_survivors(truth: &Categorical, n: usize, generations: usize) -> Prediction {
+pub fn variance_of_survivors(truth: &Categorical, n: usize, generations: usize) -> Stated {
     exact(
         "N4 variance of the surviving tokens",
         "Σ_ij ext(p_i + p_j) − ext(p_i) ext(p_j), diagonal ext(p_i)(1 − ext(p_i))",
@@ -300,13 +301,8 @@ fn absence_variance(truth: &Categorical, absent: impl Fn(f64) -> f64) -> f64 {
     variance
 }
 
-fn exact(
-    name: &'static str,
-    formula: &'static str,
-    value: f64,
-    source: &'static str,
-) -> Prediction {
-    Prediction { name, formula, value, kind: Kind::Exact, source }
+fn exact(name: &'static str, formula: &'static str, value: f64, source: &'static str) -> Stated {
+    Stated { name, formula, value, kind: Kind::Exact, source }
 }
 
 #[cfg(test)]

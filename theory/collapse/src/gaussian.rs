@@ -5,9 +5,10 @@
 //! `μ_t = μ_0 + Σ_k σ_{k−1} Z_k/√n` with `Z_k` independent of every `X`. The closed forms below
 //! follow; they are stated for `σ_0 = 1` and `μ_0 = 0`.
 
-use crate::prediction::{Kind, Prediction};
+use crate::prediction::Kind;
 use crate::protocol::{Protocol, variance_kept};
 use crate::special::{ln_gamma_ratio, trigamma};
+use crate::stated::Stated;
 use fortifai_stream::Stream;
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::{digamma, gamma};
@@ -129,7 +130,7 @@ pub fn chain(
 
 /// `c₄(n) = √(2/(n−1)) Γ(n/2)/Γ((n−1)/2)`, the factor by which the unbiased standard deviation
 /// shrinks on average per generation.
-pub fn c4(n: usize) -> Prediction {
+pub fn c4(n: usize) -> Stated {
     let nu = n as f64 - 1.0;
     exact(
         "G1 factor of the standard deviation",
@@ -140,7 +141,7 @@ pub fn c4(n: usize) -> Prediction {
 }
 
 /// `E σ_t^{2s} = [(2/m)^s Γ(ν/2 + s)/Γ(ν/2)]^t` when the data are replaced, for `s > −ν/2`.
-pub fn expected_power(n: usize, generations: usize, s: f64, divisor: Divisor) -> Prediction {
+pub fn expected_power(n: usize, generations: usize, s: f64, divisor: Divisor) -> Stated {
     let nu = n as f64 - 1.0;
     let per_generation = s * (2.0 / divisor.of(n)).ln() + ln_gamma_ratio(0.5 * nu, s);
     exact(
@@ -152,7 +153,7 @@ pub fn expected_power(n: usize, generations: usize, s: f64, divisor: Divisor) ->
 }
 
 /// `E ln σ_t² = t·[ψ(ν/2) + ln(2/m)]` when the data are replaced: the typical rate of collapse.
-pub fn expected_log(n: usize, generations: usize, divisor: Divisor) -> Prediction {
+pub fn expected_log(n: usize, generations: usize, divisor: Divisor) -> Stated {
     let nu = n as f64 - 1.0;
     exact(
         "G2 expected logarithm of the variance",
@@ -163,7 +164,7 @@ pub fn expected_log(n: usize, generations: usize, divisor: Divisor) -> Predictio
 }
 
 /// `Var ln σ_t² = t·ψ'(ν/2)` when the data are replaced, for both divisors.
-pub fn variance_of_log(n: usize, generations: usize) -> Prediction {
+pub fn variance_of_log(n: usize, generations: usize) -> Stated {
     exact(
         "G2 variance of the logarithm of the variance",
         "Var ln σ_t² = t ψ'(ν/2)",
@@ -173,7 +174,7 @@ pub fn variance_of_log(n: usize, generations: usize) -> Prediction {
 }
 
 /// `Var μ_t` when the data are replaced: `t/n` (unbiased) or `1 − (1 − 1/n)^t` (MLE).
-pub fn mean_drift(n: usize, generations: usize, divisor: Divisor) -> Prediction {
+pub fn mean_drift(n: usize, generations: usize, divisor: Divisor) -> Stated {
     let (n, t) = (n as f64, generations as f64);
     let value = match divisor {
         Divisor::Unbiased => t / n,
@@ -189,7 +190,7 @@ pub fn mean_drift(n: usize, generations: usize, divisor: Divisor) -> Prediction 
 
 /// `E σ_t²` when the data accumulate: `Π_{k≤t} (1 − 1/(nk²))` (MLE) or
 /// `Π_{2≤k≤t} (1 − 1/(k(kn − 1)))` (unbiased).
-pub fn accumulate_variance(n: usize, generations: usize, divisor: Divisor) -> Prediction {
+pub fn accumulate_variance(n: usize, generations: usize, divisor: Divisor) -> Stated {
     let value = match divisor {
         Divisor::Mle => variance_kept(&Protocol::Accumulate.blocks(n, generations)).value,
         Divisor::Unbiased => (2..=generations).fold(1.0, |kept, k| {
@@ -207,7 +208,7 @@ pub fn accumulate_variance(n: usize, generations: usize, divisor: Divisor) -> Pr
 
 /// The limit of [`accumulate_variance`] for many generations: `sin(πx)/(πx)` with `x = 1/√n`
 /// (MLE), or `Γ(2 − 1/n)/(Γ(2 − r₊)Γ(2 − r₋))` with `r± = (1 ± √(1 + 4n))/(2n)` (unbiased).
-pub fn accumulate_limit(n: usize, divisor: Divisor) -> Prediction {
+pub fn accumulate_limit(n: usize, divisor: Divisor) -> Stated {
     let n = n as f64;
     let value = match divisor {
         Divisor::Mle => {
@@ -229,7 +230,7 @@ pub fn accumulate_limit(n: usize, divisor: Divisor) -> Prediction {
 }
 
 /// `E σ_t⁴ = Π_k [(1 − 1/(nk²))² + 2(n − 1 + (1 − 1/k)²)/(n²k²)]` when the data accumulate (MLE).
-pub fn accumulate_fourth(n: usize, generations: usize) -> Prediction {
+pub fn accumulate_fourth(n: usize, generations: usize) -> Stated {
     let n = n as f64;
     let value = (1..=generations).fold(1.0, |product, k| {
         let k = k as f64;
@@ -245,13 +246,8 @@ pub fn accumulate_fourth(n: usize, generations: usize) -> Prediction {
     )
 }
 
-fn exact(
-    name: &'static str,
-    formula: &'static str,
-    value: f64,
-    source: &'static str,
-) -> Prediction {
-    Prediction { name, formula, value, kind: Kind::Exact, source }
+fn exact(name: &'static str, formula: &'static str, value: f64, source: &'static str) -> Stated {
+    Stated { name, formula, value, kind: Kind::Exact, source }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a generation is trained on.
 
-use crate::prediction::{Kind, Prediction};
+use crate::prediction::Kind;
+use crate::stated::Stated;
 use serde::{Deserialize, Serialize};
 
 /// Which data the next generation is fitted to.
@@ -24,12 +25,12 @@ pub enum Protocol {
 ///
 /// # Panics
 /// If a block or a pool is empty.
-pub fn variance_kept(blocks: &[(usize, usize)]) -> Prediction {
+pub fn variance_kept(blocks: &[(usize, usize)]) -> Stated {
     let value = blocks.iter().fold(1.0, |kept, &(block, pool)| {
         assert!(block > 0 && pool > 0, "variance_kept: a block or a pool is empty");
         kept * (1.0 - block as f64 / (pool as f64 * pool as f64))
     });
-    Prediction {
+    Stated {
         name: "U1 share of the variance kept",
         formula: "E v_t / v_0 = Π_k (1 − n_k / N_k²)",
         value,
