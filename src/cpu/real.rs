@@ -1,5 +1,6 @@
 //! The floating-point types of the CPU tier and their vectorisable exponential.
 
+use super::vectors::{Job, dispatch_f32, dispatch_f64};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -61,6 +62,8 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// `self·factor + term`, rounded once.
     fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// Runs the job with the widest vectors that this machine has.
+    fn with_simd<J: Job<Self>>(job: J) -> J::Output;
 }
 
 impl Real for f32 {
@@ -134,6 +137,9 @@ impl Real for f32 {
     #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         self.mul_add(factor, term)
+    }
+    fn with_simd<J: Job<Self>>(job: J) -> J::Output {
+        dispatch_f32(job)
     }
 }
 
@@ -222,6 +228,9 @@ impl Real for f64 {
     #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         self.mul_add(factor, term)
+    }
+    fn with_simd<J: Job<Self>>(job: J) -> J::Output {
+        dispatch_f64(job)
     }
 }
 

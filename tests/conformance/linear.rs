@@ -102,7 +102,7 @@ fn linear_in_f32_is_no_worse_than_twice_the_textbook() {
 }
 
 #[test]
-fn logits_are_the_product_with_the_table_and_with_its_transpose() {
+fn logits_are_the_product_with_the_table_packed_or_not() {
     let tier = Cpu::<f64>::new();
     for (seed, (n, c, v)) in FIXED.into_iter().enumerate() {
         let mut stream = stream(seed as u64);
@@ -117,13 +117,11 @@ fn logits_are_the_product_with_the_table_and_with_its_transpose() {
         tier.logits(&mut out, &x, &params, weight, shape).unwrap();
         close(&read(&tier, &out, n * v), &truth, &format!("logits {shape:?}"));
 
-        let mut head = tier.param(c * v).unwrap();
-        tier.transpose(&mut head, &params, weight, v, c).unwrap();
+        let head = tier.pack(&params, weight, c, v, true).unwrap();
         let none = Span { start: 0, len: 0 };
-        let affine = Affine { weight: Span { start: 0, len: c * v }, bias: none };
         let mut out = blank(&tier, n * v);
-        tier.linear_forward(&mut out, &x, &head, affine, shape).unwrap();
-        close(&read(&tier, &out, n * v), &truth, &format!("transpose {shape:?}"));
+        tier.packed_linear_forward(&mut out, &x, &head, &params, none, shape).unwrap();
+        close(&read(&tier, &out, n * v), &truth, &format!("packed {shape:?}"));
     }
 }
 
