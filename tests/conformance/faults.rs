@@ -1,10 +1,10 @@
 //! The harness itself: planted faults must be caught.
 
 use super::harness::*;
-use super::layernorm::Layernorm;
-use super::linear::Linear;
 use fortifai::cpu::Cpu;
 use fortifai::tier::Tier;
+use fortifai::verify::operators::layernorm::Layernorm;
+use fortifai::verify::operators::linear::Linear;
 use fortifai_oracle::layernorm::statistics;
 use fortifai_oracle::{Scalar, constants};
 
@@ -28,10 +28,16 @@ impl<O: Operator, F: Fn(&O, &[f64], &[f64], &[f64], &mut Ran)> Operator for Faul
     fn textbook<S: Scalar>(&self, point: &[S]) -> Vec<S> {
         self.right.textbook(point)
     }
-    fn run<T: Tier>(&self, tier: &T, point: &[f64], cotangent: &[f64], start: &[f64]) -> Ran {
-        let mut ran = self.right.run(tier, point, cotangent, start);
+    fn run<T: Tier>(
+        &self,
+        tier: &T,
+        point: &[f64],
+        cotangent: &[f64],
+        start: &[f64],
+    ) -> Result<Ran, Finding> {
+        let mut ran = self.right.run(tier, point, cotangent, start)?;
         (self.spoil)(&self.right, point, cotangent, start, &mut ran);
-        ran
+        Ok(ran)
     }
 }
 
@@ -41,7 +47,8 @@ fn verdict<O: Operator>(
     spoil: impl Fn(&O, &[f64], &[f64], &[f64], &mut Ran),
 ) -> Option<String> {
     let (op, record) = (Faulty { right, spoil }, Record::default());
-    let verdicts = (0..8).map(|seed| record.check(&op, &Cpu::<f64>::new(), seed).err());
+    let verdicts =
+        (0..8).map(|seed| record.check(&op, &Cpu::<f64>::new(), seed).err().map(String::from));
     let verdicts: Vec<_> = verdicts.collect();
     let caught = verdicts.iter().flatten().count();
     assert!(caught == 0 || caught == 8, "caught for {caught} of 8 seeds");
@@ -131,15 +138,15 @@ fn a_write_behind_an_output_is_caught() {
 fn a_sum_beside_a_gradient_is_caught() {
     let (tier, mut arena) = (Cpu::<f64>::new(), Arena::of_gradients());
     let span = arena.push(&[1.0, 2.0]);
-    let mut param = arena.upload(&tier);
+    let mut param = arena.upload(&tier).unwrap();
     param[span.start + span.len] += 1e-3;
-    arena.read(&tier, &param);
+    arena.read(&tier, &param).unwrap();
 }
 
 #[test]
 #[should_panic(expected = "no case visits")]
 fn a_branch_that_no_case_visits_is_noticed() {
-    Record::default().finish("linear", &["many rows"]);
+    finish(&Record::default(), "linear", &["many rows"]);
 }
 
 #[test]
@@ -154,9 +161,9 @@ fn a_sloppy_f32_result_is_caught() {
         },
     };
     for seed in 0..32 {
-        budget.check(&sloppy(Linear { n: 2, c: 9, oc: 3 }), &Cpu::<f32>::new(), seed);
+        budget.check(&sloppy(Linear { n: 2, c: 9, oc: 3 }), &Cpu::<f32>::new(), seed).unwrap();
     }
-    budget.finish("linear");
+    finish_budget(&budget, "linear");
 }
 
 #[test]
@@ -168,5 +175,5 @@ fn a_nan_in_f32_is_caught() {
         let ours = if case == 3 { [f64::NAN, 2.0] } else { [1.0, 2.0] };
         budget.add("out", &ours, &[1.0, 2.1], &truth);
     }
-    budget.finish("fault");
+    finish_budget(&budget, "fault");
 }
