@@ -1,6 +1,6 @@
 //! Double precision: values, and the adjoint identity against dual numbers.
 
-use super::operator::{Finding, Operator, Ran, dot, ensure, normals, stream};
+use super::operator::{Finding, Operator, Ran, What, dot, ensure, normals, stream};
 use crate::tier::Tier;
 use fortifai_oracle::{directional, tangents};
 use std::cell::RefCell;
@@ -47,14 +47,14 @@ impl Record {
         let truth = op.textbook::<f64>(&point);
         let moved = tangents(&op.textbook(&directional(&point, &u)));
         let ran = op.run(tier, &point, &v, &start);
-        let Ran { outputs, gradient } = ran.map_err(|what| format!("{}: {what}", name()))?;
+        let Ran { outputs, gradient } = ran.map_err(|finding| finding.of(&name()))?;
         for branch in op.branches(&point) {
             *self.seen.borrow_mut().entry(branch).or_default() += 1;
         }
         let mut worst = self.worst.borrow_mut();
         worst.cases += 1;
         let lengths = (outputs.len(), gradient.len());
-        ensure(lengths == (truth.len(), point.len()), || {
+        ensure(lengths == (truth.len(), point.len()), What::Consistency, || {
             format!("{}: {lengths:?} outputs and gradients", name())
         })?;
         let mut places = op.outputs().into_iter().flat_map(|(name, len)| vec![name; len]);
@@ -62,7 +62,7 @@ impl Record {
             let place = places.next().unwrap_or("beyond");
             let error = (got - truth).abs() / truth.abs().max(1.0);
             worst.value = worst.value.max(error);
-            ensure(error <= VALUE_TOLERANCE, || {
+            ensure(error <= VALUE_TOLERANCE, What::Value, || {
                 format!("{}: {place} {index}: {got} not {truth}", name())
             })?;
         }
@@ -72,7 +72,7 @@ impl Record {
         if size > 0.0 {
             worst.adjoint = worst.adjoint.max(error / size);
         }
-        ensure(error <= op.tolerance() * size, || {
+        ensure(error <= op.tolerance() * size, What::Adjoint, || {
             format!(
                 "{}: ⟨v, Ju⟩ = {left:e} but ⟨Jᵀv, u⟩ = {right:e}, sizes {size:e}{}",
                 name(),

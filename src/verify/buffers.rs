@@ -1,7 +1,7 @@
 //! Buffers with guard bands: what an operator writes beside its outputs is noticed, what it reads
 //! beside its inputs is NaN.
 
-use super::operator::{Finding, ensure};
+use super::operator::{Finding, What, ensure};
 use crate::cpu::Real;
 use crate::tier::{Span, Tier};
 
@@ -34,7 +34,7 @@ pub fn gradient_act<T: Tier>(tier: &T, start: &[f64]) -> Result<T::Act, Finding>
 /// The first `len` numbers of a buffer made here; fails if its guard was written to.
 pub fn read<T: Tier>(tier: &T, act: &T::Act, len: usize) -> Result<Vec<f64>, Finding> {
     let mut numbers = wide(tier.download_act(act, len + GUARD)?);
-    ensure(untouched(&numbers[len..]), || {
+    ensure(untouched(&numbers[len..]), What::Guard, || {
         format!("written behind {len} activations: {:?}", &numbers[len..])
     })?;
     numbers.truncate(len);
@@ -109,7 +109,9 @@ impl Arena {
             tensors.extend_from_slice(&numbers[span.range()]);
             numbers[span.range()].fill(self.guard);
         }
-        ensure(untouched(&numbers), || "written outside the spans of an arena".into())?;
+        ensure(untouched(&numbers), What::Guard, || {
+            "written outside the spans of an arena".into()
+        })?;
         Ok(tensors)
     }
 }

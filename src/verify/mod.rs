@@ -4,11 +4,14 @@ pub mod adjoint;
 pub mod budget;
 pub mod buffers;
 mod certificate;
+pub mod faults;
 mod golden;
 mod golden_loss;
 mod golden_model;
 pub mod operator;
 pub mod operators;
+pub mod single;
+pub mod suite;
 
 pub use certificate::{Certificate, Check};
 pub use golden::golden;

@@ -81,37 +81,66 @@ pub fn stream(seed: u64) -> Stream {
     Stream::new(seed, "conformance", 0, 0)
 }
 
+/// Which check found something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// An output differs from the textbook's.
+    Value,
+    /// The gradient is not the adjoint of the derivative by definition.
+    Adjoint,
+    /// Something was written beside a buffer, or read there.
+    Guard,
+    /// Two ways to the same result disagree.
+    Consistency,
+    /// The tier refused or failed.
+    Refused,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Value => "value",
+            Self::Adjoint => "adjoint",
+            Self::Guard => "guard",
+            Self::Consistency => "consistency",
+            Self::Refused => "refused",
+        })
+    }
+}
+
 /// What a check found wrong: a sentence that names the operator, the shape, the seed and the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding(pub String);
+pub struct Finding {
+    /// The check.
+    pub what: What,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Finding {
+    /// The same, said of the named case.
+    #[must_use]
+    pub fn of(self, case: &str) -> Self {
+        Self { message: format!("{case}: {}", self.message), ..self }
+    }
+}
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.message)
     }
 }
 
 impl From<crate::Error> for Finding {
     fn from(error: crate::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<String> for Finding {
-    fn from(message: String) -> Self {
-        Self(message)
-    }
-}
-
-impl From<Finding> for String {
-    fn from(finding: Finding) -> Self {
-        finding.0
+        Self { what: What::Refused, message: error.to_string() }
     }
 }
 
 /// `Ok` or the finding; a NaN in the comparison has already made `holds` false.
-pub fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), Finding> {
-    if holds { Ok(()) } else { Err(Finding(message())) }
+pub fn ensure(holds: bool, what: What, message: impl FnOnce() -> String) -> Result<(), Finding> {
+    if holds { Ok(()) } else { Err(Finding { what, message: message() }) }
 }
 
 /// `Σ a_i b_i` and `Σ |a_i b_i|`.

@@ -35,18 +35,7 @@ fn classifier_backward_is_the_adjoint_of_the_oracle_for_every_rule() {
         for_all(16, (shapes, 0..1u64 << 32), |(shape, seed)| {
             record.check(&Classifier::new(shape, member.clone(), seed), &tier, seed)
         });
-        let mut branches = vec!["p above ½", "p up to ½"];
-        match member {
-            Member::Known(Rule::Tce(0.0), _) => branches.push("dropped"),
-            Member::Known(Rule::Tce(gamma), _) if gamma < 1.0 => {
-                branches.extend(["kept", "dropped"]);
-            }
-            Member::Known(Rule::DropLow(_) | Rule::Masked, _) => {
-                branches.extend(["kept", "dropped"]);
-            }
-            _ => branches.push("kept"),
-        }
-        finish(&record, &format!("classifier {member:?}"), &branches);
+        finish(&record, &format!("classifier {member:?}"), &member.branches());
     }
 }
 

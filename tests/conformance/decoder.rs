@@ -1,7 +1,7 @@
 //! Decoding with a key-value cache against full recomputation.
 
-use super::harness::ensure;
 use super::harness::for_all;
+use super::harness::{Finding, ensure};
 use super::model::Case;
 use fortifai::Stream;
 use fortifai::config::ModelConfig;
@@ -25,7 +25,7 @@ fn compare<T: Tier>(
     histories: &[(usize, Vec<u32>)],
     tolerance: f64,
     what: impl Fn() -> String,
-) -> Result<(), String> {
+) -> Result<(), Finding> {
     let v = model.config.vocab;
     assert_eq!(decoder.logits().len(), histories.len() * v, "{}: number of logits", what());
     for (row, (logits, (_, tokens))) in decoder.logits().chunks(v).zip(histories).enumerate() {

@@ -5,7 +5,7 @@ pub use fortifai::verify::adjoint::Record;
 pub use fortifai::verify::budget::Budget;
 use fortifai::verify::buffers;
 pub use fortifai::verify::buffers::Arena;
-pub use fortifai::verify::operator::{Finding, Operator, Ran, dot, ensure, minus, normals, stream};
+pub use fortifai::verify::operator::{Finding, Operator, Ran, What, dot, minus, normals, stream};
 
 use fortifai::tier::Tier;
 use proptest::strategy::Strategy;
@@ -27,9 +27,14 @@ pub fn for_all<S: Strategy>(
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let result =
-        runner.run(&strategy, |value| check(value).map_err(|found| TestCaseError::fail(found.0)));
+    let result = runner
+        .run(&strategy, |value| check(value).map_err(|found| TestCaseError::fail(found.message)));
     result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// `Ok` or the finding; a NaN in the comparison has already made `holds` false.
+pub fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), Finding> {
+    fortifai::verify::operator::ensure(holds, What::Value, message)
 }
 
 /// An activation buffer of these numbers with NaN behind them.

@@ -20,6 +20,25 @@ pub enum Member {
 }
 
 impl Member {
+    /// Its name, as in a list of losses.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Known(rule, _) => format!("{rule:?}").to_lowercase(),
+            Self::Custom(_) => "custom".into(),
+        }
+    }
+
+    /// What [`Classifier::branches`] must visit over many points.
+    pub fn branches(&self) -> Vec<&'static str> {
+        let rows: &[&str] = match self {
+            Self::Known(Rule::Tce(0.0), _) => &["dropped"],
+            Self::Known(Rule::Tce(gamma), _) if *gamma < 1.0 => &["kept", "dropped"],
+            Self::Known(Rule::DropLow(_) | Rule::Masked, _) => &["kept", "dropped"],
+            _ => &["kept"],
+        };
+        [&["p above ½", "p up to ½"], rows].concat()
+    }
+
     /// What the classifier is given.
     pub fn rule(&self) -> Rule {
         match self {
@@ -169,7 +188,7 @@ impl Classifier {
         let to = ClassifierGradients { dx: &mut dx, gradients: &mut gradients, scale };
         let outputs = run(Some(to))?;
         let alone = run(None)?;
-        ensure(outputs == alone, || {
+        ensure(outputs == alone, What::Consistency, || {
             format!("{}: values without gradients differ: {alone:?} not {outputs:?}", self.label())
         })?;
         Ok((outputs, [read(tier, &dx, n * c)?, arena.read(tier, &gradients)?].concat()))

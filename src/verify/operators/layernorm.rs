@@ -54,7 +54,7 @@ impl Operator for Layernorm {
         let mut again = blank(tier, n * c)?;
         tier.layernorm_apply(&mut again, &mean, &rstd, &x, &params, affine, n)?;
         let again = read(tier, &again, n * c)?;
-        ensure(again == outputs, || {
+        ensure(again == outputs, What::Consistency, || {
             format!("{}: applied again gives {again:?} not {outputs:?}", self.label())
         })?;
         read(tier, &mean, n)?;
