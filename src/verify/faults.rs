@@ -116,7 +116,7 @@ pub enum Plant {
     GeluCube,
     /// Layer norm's backward pass uses the statistics of the row before.
     LayernormStale,
-    /// Layer norm's backward pass uses a reciprocal deviation that is 0.01 % too large.
+    /// Layer norm's backward pass uses a reciprocal deviation that is 0.001 % too large.
     LayernormRstd,
     /// Layer norm's gradient without the term of the mean.
     LayernormNoMean,
@@ -146,7 +146,7 @@ pub enum Plant {
     EmbeddingForward,
     /// Moments are not corrected for their start at zero.
     AdamwUncorrected,
-    /// The step is counted from zero... by one too many.
+    /// The step is counted as one more.
     AdamwNumber,
     /// Decay goes through the moments.
     AdamwCoupled,

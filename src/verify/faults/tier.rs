@@ -223,7 +223,7 @@ impl Tier for Faulty {
             used_rstd.rotate_right(1);
         }
         if self.is(Plant::LayernormRstd) {
-            used_rstd.iter_mut().for_each(|rstd| *rstd *= 1.0001);
+            used_rstd.iter_mut().for_each(|rstd| *rstd *= 1.00001);
         }
         self.inner.layernorm_backward(
             dresidual, gradients, &used_mean, &used_rstd, dout, residual, params, affine, n,

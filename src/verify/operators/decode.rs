@@ -53,8 +53,16 @@ impl Operator for Decode {
         let mut newest = Vec::new();
         for (row, sequence) in point.chunks_exact(3 * t * c).enumerate() {
             let past = &sequence[..3 * (t - 1) * c];
-            for slot in [2 * row, 2 * row + 1] {
-                tier.cache_fill(&mut cache, &act(tier, past)?, &[slot as u32], 1, t - 1, shape)?;
+            // What the other slot holds elsewhere is never to be used.
+            for (slot, spoilt) in [(2 * row, 1), (2 * row + 1, 0)] {
+                let mut tokens = past.to_vec();
+                for token in tokens.chunks_exact_mut(3 * c).skip(spoilt).step_by(2) {
+                    token.fill(1e3);
+                }
+                if t > 1 {
+                    let tokens = act(tier, &tokens)?;
+                    tier.cache_fill(&mut cache, &tokens, &[slot as u32], 1, t - 1, shape)?;
+                }
             }
             newest.extend_from_slice(&sequence[3 * (t - 1) * c..]);
         }
