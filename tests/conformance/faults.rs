@@ -2,7 +2,6 @@
 
 use super::harness::*;
 use fortifai::cpu::Cpu;
-use fortifai::tier::Tier;
 use fortifai::verify::faults::{Faulty, Gradient, Plant, Tamper, faults, self_test};
 use fortifai::verify::operators::linear::Linear;
 use fortifai::verify::suite::OPERATORS;

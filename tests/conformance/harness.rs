@@ -5,7 +5,7 @@ pub use fortifai::verify::adjoint::Record;
 pub use fortifai::verify::budget::Budget;
 use fortifai::verify::buffers;
 pub use fortifai::verify::buffers::Arena;
-pub use fortifai::verify::operator::{Finding, Operator, Ran, What, dot, minus, normals, stream};
+pub use fortifai::verify::operator::{Finding, Operator, What, dot, minus, normals, stream};
 
 use fortifai::tier::Tier;
 use proptest::strategy::Strategy;
