@@ -6,7 +6,6 @@
 
 use crate::Stream;
 use crate::chacha::{LANES, WORDS, blocks};
-use rand_core_09::{RngCore, SeedableRng};
 use std::f64::consts::{FRAC_PI_2, LN_2, SQRT_2};
 
 /// Numbers made together.

@@ -39,10 +39,10 @@ pub fn blocks(key: &[u32; 8], counter: u64) -> [[u64; LANES]; WORDS] {
         double_round(&mut s);
         double_round(&mut s);
         double_round(&mut s);
-        for word in 0..WORDS {
+        for (word, row) in out.iter_mut().enumerate() {
             let low = s[2 * word].wrapping_add(start[2 * word]);
             let high = s[2 * word + 1].wrapping_add(start[2 * word + 1]);
-            out[word][lane] = u64::from(low) | u64::from(high) << 32;
+            row[lane] = u64::from(low) | u64::from(high) << 32;
         }
     }
     out

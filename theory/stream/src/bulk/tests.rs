@@ -1,4 +1,5 @@
 use super::*;
+use rand_core_09::RngCore;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 
 /// False-alarm rate of each statistical test; there are six.
