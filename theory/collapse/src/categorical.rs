@@ -4,8 +4,9 @@
 //! count is a Markov chain on `0..=n` with the rows `Binomial(n, i/n)`, and merging tokens gives
 //! such a chain again. The closed forms are for replaced data unless they say otherwise.
 
+use crate::conservation::variance_kept;
 use crate::prediction::Kind;
-use crate::protocol::{Protocol, variance_kept};
+use crate::protocol::Protocol;
 use crate::stated::Stated;
 use fortifai_stream::Stream;
 
@@ -92,7 +93,7 @@ pub fn expected_heterozygosity(
     generations: usize,
     protocol: Protocol,
 ) -> Stated {
-    let kept = variance_kept(&protocol.blocks(n, generations)).value;
+    let kept = variance_kept(&protocol.blocks(n, generations)).expect("n > 0");
     exact(
         "N1 expected heterozygosity",
         "E H_t = H_0 Π_k (1 − n_k/N_k²); replaced: H_0 (1 − 1/n)^t",

@@ -5,128 +5,16 @@
 //! `μ_t = μ_0 + Σ_k σ_{k−1} Z_k/√n` with `Z_k` independent of every `X`. The closed forms below
 //! follow; they are stated for `σ_0 = 1` and `μ_0 = 0`.
 
+mod model;
+
+pub use model::{Divisor, Gaussian, Pool};
+
+use crate::conservation::variance_kept;
 use crate::prediction::Kind;
-use crate::protocol::{Protocol, variance_kept};
+use crate::protocol::Protocol;
 use crate::special::{ln_gamma_ratio, trigamma};
 use crate::stated::Stated;
-use fortifai_stream::Stream;
-use serde::{Deserialize, Serialize};
 use statrs::function::gamma::{digamma, gamma};
-
-/// The divisor of the sum of squares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Divisor {
-    /// The number of samples less one.
-    Unbiased,
-    /// The number of samples: maximum likelihood.
-    Mle,
-}
-
-impl Divisor {
-    /// The divisor for `count` samples.
-    pub fn of(self, count: usize) -> f64 {
-        match self {
-            Self::Unbiased => count as f64 - 1.0,
-            Self::Mle => count as f64,
-        }
-    }
-}
-
-/// A normal law.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Gaussian {
-    /// The mean.
-    pub mean: f64,
-    /// The variance.
-    pub var: f64,
-}
-
-impl Gaussian {
-    /// Mean 0, variance 1.
-    pub const STANDARD: Self = Self { mean: 0.0, var: 1.0 };
-
-    /// The standard deviation.
-    pub fn std_dev(&self) -> f64 {
-        self.var.sqrt()
-    }
-
-    /// One sample.
-    pub fn sample(&self, stream: &mut Stream) -> f64 {
-        self.mean + self.std_dev() * stream.normal()
-    }
-
-    /// The law fitted to the samples.
-    ///
-    /// # Panics
-    /// If there are fewer than two samples.
-    pub fn fit(samples: &[f64], divisor: Divisor) -> Self {
-        let mut pool = Pool::default();
-        pool.add(samples);
-        pool.fit(divisor)
-    }
-}
-
-/// Count, mean and sum of squared deviations of all samples so far.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pool {
-    count: usize,
-    mean: f64,
-    squares: f64,
-}
-
-impl Pool {
-    /// Merges a block (Chan, Golub, LeVeque 1979): the block's own two-pass sums, then
-    /// `S += S_b + δ²·N·n/(N + n)`.
-    fn add(&mut self, block: &[f64]) {
-        let (old, new) = (self.count as f64, block.len() as f64);
-        let mean = block.iter().sum::<f64>() / new;
-        let squares: f64 = block.iter().map(|x| (x - mean) * (x - mean)).sum();
-        let delta = mean - self.mean;
-        self.mean += delta * new / (old + new);
-        self.squares += squares + delta * delta * old * new / (old + new);
-        self.count += block.len();
-    }
-
-    fn fit(&self, divisor: Divisor) -> Gaussian {
-        assert!(self.count > 1, "Gaussian::fit: {} samples, at least 2 needed", self.count);
-        Gaussian { mean: self.mean, var: self.squares / divisor.of(self.count) }
-    }
-}
-
-/// Generations `0..=generations`, the first of them the truth.
-///
-/// | argument | meaning |
-/// |---|---|
-/// | `n` | samples per generation, at least 2 |
-/// | `seed`, `item` | the random numbers of generation `k` are the stream `(seed, "gaussian", k, item)` |
-///
-/// # Panics
-/// If `n` is below 2.
-pub fn chain(
-    truth: Gaussian,
-    n: usize,
-    generations: usize,
-    protocol: Protocol,
-    divisor: Divisor,
-    seed: u64,
-    item: u64,
-) -> Vec<Gaussian> {
-    let mut models = vec![truth];
-    let mut pool = Pool::default();
-    let mut model = truth;
-    for generation in 1..=generations {
-        let mut stream = Stream::new(seed, "gaussian", generation as u64, item);
-        let block: Vec<f64> = (0..n).map(|_| model.sample(&mut stream)).collect();
-        if protocol == Protocol::Replace {
-            pool = Pool::default();
-        }
-        pool.add(&block);
-        model = pool.fit(divisor);
-        models.push(model);
-    }
-    models
-}
 
 /// `c₄(n) = √(2/(n−1)) Γ(n/2)/Γ((n−1)/2)`, the factor by which the unbiased standard deviation
 /// shrinks on average per generation.
@@ -192,7 +80,7 @@ pub fn mean_drift(n: usize, generations: usize, divisor: Divisor) -> Stated {
 /// `Π_{2≤k≤t} (1 − 1/(k(kn − 1)))` (unbiased).
 pub fn accumulate_variance(n: usize, generations: usize, divisor: Divisor) -> Stated {
     let value = match divisor {
-        Divisor::Mle => variance_kept(&Protocol::Accumulate.blocks(n, generations)).value,
+        Divisor::Mle => variance_kept(&Protocol::Accumulate.blocks(n, generations)).expect("n > 0"),
         Divisor::Unbiased => (2..=generations).fold(1.0, |kept, k| {
             let k = k as f64;
             kept * (1.0 - 1.0 / (k * (k * n as f64 - 1.0)))

@@ -1,6 +1,8 @@
 //! Tests of the room above.
 
 use super::*;
+use crate::model::Model;
+use crate::recursion::{Recursion, chain};
 use crate::stats::{KS_LIMIT, Z_LIMIT, ks_distance, replicates, z_statistic};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -49,19 +51,22 @@ fn variance_and_drift_of_the_mle_are_conserved() {
 fn fits_by_hand_and_merged() {
     // 1, 2, 6: mean 3, squares 4 + 1 + 9 = 14.
     let samples = [1.0, 2.0, 6.0];
-    assert_eq!(Gaussian::fit(&samples, Divisor::Mle), Gaussian { mean: 3.0, var: 14.0 / 3.0 });
-    assert_eq!(Gaussian::fit(&samples, Divisor::Unbiased).var, 7.0);
-    let mut pool = Pool::default();
-    pool.add(&samples[..1]);
+    let fit = |divisor, pool: &Pool| Gaussian::standard(divisor).fit(pool).expect("three samples");
+    let mle = fit(Divisor::Mle, &Pool::of(&samples));
+    assert_eq!((mle.mean, mle.var), (3.0, 14.0 / 3.0));
+    assert_eq!(fit(Divisor::Unbiased, &Pool::of(&samples)).var, 7.0);
+    let mut pool = Pool::of(&samples[..1]);
     pool.add(&samples[1..]);
-    let merged = pool.fit(Divisor::Unbiased);
+    let merged = fit(Divisor::Unbiased, &pool);
     assert!((merged.mean - 3.0).abs() <= 1e-15 && (merged.var - 7.0).abs() <= 1e-14);
+    assert!(Gaussian::standard(Divisor::Unbiased).fit(&Pool::of(&[1.0])).is_err());
 }
 
 /// The squared ratios `ν σ_t²/σ_{t−1}²` and the normalised drift of every replicate.
 fn chains(divisor: Divisor, generations: usize) -> Vec<Vec<Gaussian>> {
     replicates(40_000, |item| {
-        chain(Gaussian::STANDARD, 10, generations, Protocol::Replace, divisor, SEED, item)
+        let recursion = Recursion::replace(10);
+        chain(&Gaussian::standard(divisor), &recursion, generations, SEED, item).expect("n = 10")
     })
 }
 
@@ -123,8 +128,8 @@ fn the_mean_drifts_as_a_normal_sum() {
 fn accumulated_variances_keep_the_stated_share() {
     // n = 6, t = 8, R = 40,000; the variance is E σ⁴ − (E σ²)².
     let vars = replicates(40_000, |item| {
-        let (protocol, divisor) = (Protocol::Accumulate, Divisor::Mle);
-        chain(Gaussian::STANDARD, 6, 8, protocol, divisor, SEED, item)[8].var
+        let truth = Gaussian::standard(Divisor::Mle);
+        chain(&truth, &Recursion::accumulate(6), 8, SEED, item).expect("n = 6")[8].var
     });
     let truth = accumulate_variance(6, 8, Divisor::Mle).value;
     let spread = accumulate_fourth(6, 8).value - truth * truth;
@@ -134,10 +139,4 @@ fn accumulated_variances_keep_the_stated_share() {
     assert!(z(accumulate_variance(6, 8, Divisor::Unbiased).value) > Z_LIMIT);
     assert!(z(expected_power(6, 8, 1.0, Divisor::Mle).value) > Z_LIMIT);
     assert!(z(truth / (1.0 - 1.0 / 6.0)) > Z_LIMIT);
-}
-
-#[test]
-fn chains_repeat_and_do_not_depend_on_their_length() {
-    let run = |t| chain(Gaussian::STANDARD, 4, t, Protocol::Accumulate, Divisor::Unbiased, 3, 9);
-    assert_eq!(run(6)[..4], run(3)[..]);
 }
