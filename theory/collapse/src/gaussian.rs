@@ -5,6 +5,7 @@
 //! `μ_t = μ_0 + Σ_k σ_{k−1} Z_k/√n` with `Z_k` independent of every `X`. The closed forms below
 //! follow; they are stated for `σ_0 = 1` and `μ_0 = 0`.
 
+pub mod ensemble;
 mod model;
 
 pub use model::{Divisor, Gaussian, Pool};
