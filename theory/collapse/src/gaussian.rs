@@ -7,6 +7,7 @@
 
 mod model;
 
+pub(crate) use model::chi_squared;
 pub use model::{Divisor, Gaussian, Pool};
 
 use crate::conservation::variance_kept;
