@@ -24,6 +24,7 @@ pub mod conservation;
 pub mod figure;
 pub mod gaussian;
 pub mod inputs;
+pub mod kde;
 pub mod model;
 pub mod prediction;
 pub mod protocol;
