@@ -8,6 +8,7 @@
 pub mod ensemble;
 mod model;
 
+pub(crate) use model::chi_squared;
 pub use model::{Divisor, Gaussian, Pool};
 
 use crate::conservation::variance_kept;

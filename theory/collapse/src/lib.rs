@@ -24,14 +24,18 @@ pub mod conservation;
 pub mod figure;
 pub mod gaussian;
 pub mod inputs;
+pub mod kde;
 pub mod model;
 pub mod prediction;
 pub mod protocol;
 pub mod recursion;
 pub mod refusal;
+pub mod regression;
 pub mod special;
 pub mod stated;
 pub mod stats;
+#[cfg(test)]
+mod trial;
 
 pub use catalogue::{FAMILIES, Family};
 pub use check::{Guard, Outcome, Plan};
