@@ -22,16 +22,43 @@ pub struct Chapter {
     pub figures: Vec<Drawn>,
 }
 
-/// A computed figure.
+/// What is drawn: predictions as lines, simulations as points.
+pub struct Curve {
+    /// The heading.
+    pub title: String,
+    /// What to notice.
+    pub caption: String,
+    /// The horizontal axis.
+    pub x: String,
+    /// The vertical axis.
+    pub y: String,
+    /// Whether it is logarithmic.
+    pub log_y: bool,
+    /// Predictions with their simulations.
+    pub series: Vec<Series>,
+}
+
+/// A drawn figure.
 pub struct Drawn {
-    figure: &'static Figure,
+    caption: String,
     svg: Svg,
 }
 
 /// Computes and draws a figure.
-pub fn draw(figure: &'static Figure, plan: &Plan) -> Drawn {
-    let svg = picture(figure, &(figure.series)(plan));
-    Drawn { figure, svg }
+pub fn draw(figure: &Figure, plan: &Plan) -> Drawn {
+    draw_curve(Curve {
+        title: figure.title.into(),
+        caption: figure.caption.into(),
+        x: figure.x.into(),
+        y: figure.y.into(),
+        log_y: figure.log_y,
+        series: (figure.series)(plan),
+    })
+}
+
+/// Draws what has been computed.
+pub fn draw_curve(curve: Curve) -> Drawn {
+    Drawn { svg: picture(&curve), caption: curve.caption }
 }
 
 /// Writes figures below each other into one SVG file.
@@ -39,7 +66,7 @@ pub fn draw(figure: &'static Figure, plan: &Plan) -> Drawn {
 /// # Errors
 /// A file that cannot be written.
 pub fn write_svg(figures: &[Drawn], path: &Path) -> Result<()> {
-    let captions: Vec<&str> = figures.iter().map(|drawn| drawn.figure.caption).collect();
+    let captions: Vec<&str> = figures.iter().map(|drawn| drawn.caption.as_str()).collect();
     let pictures: Vec<&Svg> = figures.iter().map(|drawn| &drawn.svg).collect();
     save(path, &Svg::stack(&pictures, &captions.join(" ")))
 }
@@ -57,15 +84,16 @@ fn save(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Lines for predictions, marks with bars of two standard errors for simulations.
-fn picture(figure: &Figure, series: &[Series]) -> Svg {
+fn picture(curve: &Curve) -> Svg {
     const WIDTH: f64 = 520.0;
-    let mut svg = Svg::new(WIDTH, 350.0, figure.title);
-    let top = svg.heading(figure.title, &format!("{} by {}", figure.y, figure.x)) + 14.0;
+    let Curve { title, x: across, y: up, log_y, series, .. } = curve;
+    let mut svg = Svg::new(WIDTH, 350.0, title);
+    let top = svg.heading(title, &format!("{up} by {across}")) + 14.0;
     let longest = series.iter().map(|s| s.label.chars().count().min(24)).max().unwrap_or(0);
     let right = WIDTH - 26.0 - 6.6 * longest as f64;
     let plot = Plot { left: 52.0, top, right, bottom: 306.0 };
 
-    let shown = |y: f64| y.is_finite() && (!figure.log_y || y > 0.0);
+    let shown = |y: f64| y.is_finite() && (!log_y || y > 0.0);
     let lines = series.iter().flat_map(|s| s.line.iter().copied());
     let points = series.iter().flat_map(|s| &s.points);
     let bars = points.clone().flat_map(|point| {
@@ -75,7 +103,7 @@ fn picture(figure: &Figure, series: &[Series]) -> Svg {
     let all: Vec<(f64, f64)> =
         lines.chain(bars).filter(|(x, y)| x.is_finite() && shown(*y)).collect();
     let ys: Vec<f64> = all.iter().map(|(_, y)| *y).collect();
-    let y = match figure.log_y {
+    let y = match log_y {
         true => Scale::logarithmic(&ys, plot.bottom, plot.top),
         false => Scale::linear(ys, plot.bottom, plot.top),
     };
@@ -85,7 +113,7 @@ fn picture(figure: &Figure, series: &[Series]) -> Svg {
         return svg;
     };
     svg.y_axis(plot, &y, 5);
-    let name = if y.log { format!("{} (log scale above)", figure.x) } else { figure.x.to_string() };
+    let name = if y.log { format!("{across} (log scale above)") } else { across.clone() };
     svg.x_axis(plot, &x, &x.ticks(6), &name);
 
     let mut labels = Vec::new();
@@ -105,9 +133,8 @@ fn picture(figure: &Figure, series: &[Series]) -> Svg {
             let low = if shown(low) { y.at(low) } else { plot.bottom };
             svg.line(&format!("whisker s{colour}"), (place.0, low), (place.0, y.at(high)));
             let hover = format!(
-                "{}: {} {} gives {} ± {}",
+                "{}: {across} {} gives {} ± {}",
                 series.label,
-                figure.x,
                 short(point.x),
                 short(point.mean),
                 short(point.standard_error)
@@ -115,7 +142,7 @@ fn picture(figure: &Figure, series: &[Series]) -> Svg {
             svg.mark(colour, place, &hover);
             last = last.filter(|last| last.0 >= place.0).or(Some(place));
         }
-        if let Some((_, y)) = last {
+        if let Some((_, y)) = last.filter(|_| !series.label.is_empty()) {
             labels.push((colour, y, cut(&series.label, 24)));
         }
     }

@@ -39,56 +39,67 @@ pub fn entries(name: &str) -> Result<Vec<&'static Entry>> {
 /// The guards of all names, without repetition and in the order of the theory; all without names.
 pub fn guards(names: &[String]) -> Result<Vec<&'static Guard>> {
     let all = || FAMILIES.iter().flat_map(|family| family.guards.iter().copied().flatten());
-    chosen(names, all().collect(), |name| {
-        let found = first_found([
-            all().filter(|guard| guard.name.eq_ignore_ascii_case(name)).collect(),
-            all().filter(|guard| covered(guard.covers, name)).collect(),
-            in_family(name, |family| family.guards),
-            all().filter(|guard| has_words(guard.name, name)).collect(),
-            all().filter(|guard| has_words(guard.about, name)).collect(),
-        ]);
-        found.ok_or_else(|| {
-            let known = all().flat_map(|guard| guard.covers.iter().copied().chain([guard.name]));
-            unknown("check", name, known, "fortifai theory list --json")
-        })
-    })
+    chosen(
+        names,
+        all().collect(),
+        |guard| guard.name,
+        |name| {
+            let found = first_found([
+                all().filter(|guard| guard.name.eq_ignore_ascii_case(name)).collect(),
+                all().filter(|guard| covered(guard.covers, name)).collect(),
+                in_family(name, |family| family.guards),
+                all().filter(|guard| has_words(guard.name, name)).collect(),
+                all().filter(|guard| has_words(guard.about, name)).collect(),
+            ]);
+            found.ok_or_else(|| {
+                let known =
+                    all().flat_map(|guard| guard.covers.iter().copied().chain([guard.name]));
+                unknown("check", name, known, "fortifai theory list --json")
+            })
+        },
+    )
 }
 
 /// The figures of all names, likewise.
 pub fn figures(names: &[String]) -> Result<Vec<&'static Figure>> {
     let all = || FAMILIES.iter().flat_map(|family| family.figures.iter().copied().flatten());
-    chosen(names, all().collect(), |name| {
-        let found = first_found([
-            all().filter(|figure| figure.name.eq_ignore_ascii_case(name)).collect(),
-            all().filter(|figure| covered(figure.covers, name)).collect(),
-            in_family(name, |family| family.figures),
-            all().filter(|figure| has_words(figure.name, name)).collect(),
-            all().filter(|figure| has_words(figure.title, name)).collect(),
-        ]);
-        found.ok_or_else(|| {
-            let known = all().flat_map(|figure| figure.covers.iter().copied().chain([figure.name]));
-            unknown("figure", name, known, "fortifai theory list")
-        })
-    })
+    chosen(
+        names,
+        all().collect(),
+        |figure| figure.name,
+        |name| {
+            let found = first_found([
+                all().filter(|figure| figure.name.eq_ignore_ascii_case(name)).collect(),
+                all().filter(|figure| covered(figure.covers, name)).collect(),
+                in_family(name, |family| family.figures),
+                all().filter(|figure| has_words(figure.name, name)).collect(),
+                all().filter(|figure| has_words(figure.title, name)).collect(),
+            ]);
+            found.ok_or_else(|| {
+                let known =
+                    all().flat_map(|figure| figure.covers.iter().copied().chain([figure.name]));
+                unknown("figure", name, known, "fortifai theory list")
+            })
+        },
+    )
 }
 
-/// Every item of `all` that any of the names finds.
+/// Every item of `all` that any of the names finds. Items are told apart by their own names: the
+/// tables are constants, whose addresses mean nothing.
 fn chosen<X>(
     names: &[String],
     all: Vec<&'static X>,
+    own_name: impl Fn(&X) -> &'static str,
     find: impl Fn(&str) -> Result<Vec<&'static X>>,
 ) -> Result<Vec<&'static X>> {
     if names.is_empty() {
         return Ok(all);
     }
-    let mut found: Vec<&X> = Vec::new();
+    let mut found: Vec<&str> = Vec::new();
     for name in names {
-        found.extend(find(name)?);
+        found.extend(find(name)?.into_iter().map(&own_name));
     }
-    Ok(all
-        .into_iter()
-        .filter(|item| found.iter().any(|other| std::ptr::eq(*item, *other)))
-        .collect())
+    Ok(all.into_iter().filter(|item| found.contains(&own_name(item))).collect())
 }
 
 fn in_family<X>(

@@ -86,7 +86,7 @@ fn section(chapter: &Chapter) -> String {
             out += &format!(
                 "<figure>{}<figcaption>{}</figcaption></figure>\n",
                 drawn.svg.inline(),
-                escape(drawn.figure.caption)
+                escape(&drawn.caption)
             );
         }
         out += "</div>\n";

@@ -70,9 +70,11 @@ pub fn run(
         (passed && !checks.is_empty(), checks)
     };
     let judged: Vec<(bool, Vec<Checked>)> = guards.par_iter().map(judge).collect();
-    let passed = judged.iter().all(|(passed, _)| *passed);
+    // Nothing checked is nothing shown.
+    let passed = !judged.is_empty() && judged.iter().all(|(passed, _)| *passed);
     let checks: Vec<Checked> = judged.into_iter().flat_map(|(_, checks)| checks).collect();
-    let family_false_alarm = checks.iter().map(|check| check.outcome.false_alarm).sum();
+    // From zero: the sum of nothing would be −0.
+    let family_false_alarm = checks.iter().fold(0.0, |sum, check| sum + check.outcome.false_alarm);
     Report { passed, family_false_alarm, checks }
 }
 

@@ -82,7 +82,7 @@ impl Soak {
             assert_eq!(evidence.name, check.outcome.name, "a guard's outcomes keep their order");
             evidence.add(&check.outcome, check.replicates as f64, self.batches as f64);
         }
-        self.evidence.iter().all(|evidence| evidence.passed)
+        !self.evidence.is_empty() && self.evidence.iter().all(|evidence| evidence.passed)
     }
 
     /// The seed with which another run would go on.
@@ -92,7 +92,7 @@ impl Soak {
 
     /// Bound of the probability that true predictions ever fail any of these tests.
     pub fn family_false_alarm(&self) -> f64 {
-        self.evidence.iter().map(|evidence| evidence.false_alarm).sum()
+        self.evidence.iter().fold(0.0, |sum, evidence| sum + evidence.false_alarm)
     }
 
     /// The guards of the run, each with its plan for batch `b`.

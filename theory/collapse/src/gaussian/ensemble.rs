@@ -19,8 +19,10 @@ use crate::refusal::{Refusal, require};
 use crate::stats;
 use fortifai_stream::Stream;
 
-/// Samples drawn together: they stay in the first-level cache.
-const SAMPLES: usize = 4096;
+/// Chains that advance together when every sample is drawn, and samples of each drawn together:
+/// they stay in the first-level cache.
+const SAMPLED: usize = 128;
+const ROWS: usize = 24;
 
 /// Chains that advance together by their statistics.
 const CHAINS: usize = 512;
@@ -46,14 +48,19 @@ impl Ensemble {
     /// # Errors
     /// If `n` is below 2.
     pub fn by_every_sample(&self, truth: Gaussian) -> Result<Vec<Gaussian>, Refusal> {
-        let n = self.n;
-        let divisor = truth.divisor.of(n);
-        self.in_blocks((SAMPLES / n.max(1)).max(1), truth, "ensemble samples", |models, stream| {
-            let mut samples = vec![0.0; n * models.len()];
-            stream.fill_normal(&mut samples);
-            for (model, z) in models.iter_mut().zip(samples.chunks_exact(n)) {
-                let mean = sum(z, |x| x) / n as f64;
-                let squares = sum(z, |x| (x - mean) * (x - mean));
+        let divisor = truth.divisor.of(self.n);
+        self.in_blocks(SAMPLED, truth, "ensemble samples", |models, stream| {
+            let mut sums = Sums::new(models.len());
+            let mut samples = vec![0.0; models.len() * self.n.min(ROWS)];
+            let mut left = self.n;
+            while left > 0 {
+                let rows = left.min(ROWS);
+                let samples = &mut samples[..rows * models.len()];
+                stream.fill_normal(samples);
+                pulp::Arch::new().dispatch(Add { sums: &mut sums, samples });
+                left -= rows;
+            }
+            for (model, (mean, squares)) in models.iter_mut().zip(sums.of_chains()) {
                 model.mean += model.var.sqrt() * mean;
                 model.var *= squares / divisor;
             }
@@ -102,17 +109,46 @@ impl Ensemble {
     }
 }
 
-/// `Σ f(x)` in eight sums of every eighth term, which are then added in order.
-fn sum(samples: &[f64], f: impl Fn(f64) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
-    let mut eights = samples.chunks_exact(8);
-    for eight in &mut eights {
-        for (sum, &x) in sums.iter_mut().zip(eight) {
-            *sum += f(x);
+/// Mean and sum of squared deviations of every chain's samples so far.
+struct Sums {
+    count: usize,
+    mean: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Sums {
+    fn new(chains: usize) -> Self {
+        Self { count: 0, mean: vec![0.0; chains], squares: vec![0.0; chains] }
+    }
+
+    fn of_chains(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.mean.iter().copied().zip(self.squares.iter().copied())
+    }
+}
+
+/// Adds rows of samples, one of each chain per row (Welford 1962): with `δ = z − mean`, the mean
+/// gains `δ/count` and the squares `δ·(z − new mean)`. Chains stand side by side in the vectors.
+struct Add<'a> {
+    sums: &'a mut Sums,
+    samples: &'a [f64],
+}
+
+impl pulp::NullaryFnOnce for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Sums { count, mean, squares } = self.sums;
+        for row in self.samples.chunks_exact(mean.len()) {
+            *count += 1;
+            let share = 1.0 / *count as f64;
+            for ((&z, mean), squares) in row.iter().zip(&mut *mean).zip(&mut *squares) {
+                let delta = z - *mean;
+                *mean += delta * share;
+                *squares += delta * (z - *mean);
+            }
         }
     }
-    let rest: f64 = eights.remainder().iter().map(|&x| f(x)).sum();
-    sums.iter().sum::<f64>() + rest
 }
 
 /// Normal and uniform numbers made in advance.

@@ -67,6 +67,7 @@ fn too_few_replicates_lose_power_but_not_truth() {
     assert!(!run(&[&WEAK], 7, None, |_, _| ()).passed);
     static EMPTY: Guard = Guard { run: |_| Vec::new(), ..NORMAL };
     assert!(!run(&[&EMPTY], 7, None, |_, _| ()).passed);
+    assert!(!run(&[], 7, None, |_, _| ()).passed);
 }
 
 #[test]
