@@ -20,7 +20,12 @@ pub struct Family {
 }
 
 /// All families, in the order of the theory.
-pub const FAMILIES: &[Family] = &[];
+pub const FAMILIES: &[Family] = &[
+    crate::conservation::FAMILY,
+    crate::gaussian::FAMILY,
+    crate::rates::FAMILY,
+    crate::gaussian::METRICS,
+];
 
 /// All entries, in the order of the theory.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
