@@ -20,7 +20,14 @@ pub struct Family {
 }
 
 /// All families, in the order of the theory.
-pub const FAMILIES: &[Family] = &[crate::regression::FAMILY, crate::kde::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    crate::conservation::FAMILY,
+    crate::gaussian::FAMILY,
+    crate::rates::FAMILY,
+    crate::regression::FAMILY,
+    crate::kde::FAMILY,
+    crate::gaussian::METRICS,
+];
 
 /// All entries, in the order of the theory.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

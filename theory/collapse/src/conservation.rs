@@ -6,7 +6,26 @@
 //! variance), the plain bootstrap. A family whose variance is tied to its mean, such as the
 //! Poisson law, is not of this kind.
 
+mod guards;
+
+pub use guards::{FIGURES, GUARDS};
+
+use crate::catalogue::Family;
+use crate::gaussian::{entry, input};
+use crate::inputs::Inputs;
+use crate::prediction::{Entry, Input};
+use crate::protocol::Schedule;
+use crate::recursion::Recursion;
 use crate::refusal::{Refusal, require};
+
+/// What the catalogue shows of this room.
+pub const FAMILY: Family = Family {
+    name: "Conservation of variance",
+    about: "One identity that predicts the mean variance for every schedule of samples.",
+    entries: &[ENTRIES],
+    guards: &[GUARDS],
+    figures: &[FIGURES],
+};
 
 /// The share `Π_k (1 − n_k/N_k²)` of the true law's variance that the model keeps on average after
 /// the given blocks, of which the `k`-th has `n_k` samples and brings the pool to `N_k`.
@@ -15,8 +34,11 @@ use crate::refusal::{Refusal, require};
 /// `v/n_k`, so it gains `v n_k/N_k²`. The second moment is a martingale, for it averages samples
 /// whose expected square is the model's; so what the mean gains the inner variance loses.
 ///
-/// *Source:* derived here; contains the products of Seddik et al. (2024, arXiv 2404.05090) and
-/// Kazdan et al. (2024, arXiv 2410.16713).
+/// *Consequence.* The variance collapses in the mean if and only if `Σ n_k/N_k²` diverges: data that
+/// accumulate never do it, replaced data do it unless `Σ 1/n_k` converges. What is lost is the
+/// expected squared displacement of the mean. *Domain:* `1 ≤ n_k ≤ N_k`. *Source:* derived here;
+/// contains the products of Seddik et al. (2024, arXiv 2404.05090) and Kazdan et al. (2024, arXiv
+/// 2410.16713). *Guard:* `variance-conserved`.
 ///
 /// ```
 /// use fortifai_collapse::{Recursion, conservation::variance_kept};
@@ -33,6 +55,103 @@ pub fn variance_kept(blocks: &[(usize, usize)]) -> Result<f64, Refusal> {
         Ok(kept * (1.0 - block as f64 / (pool as f64 * pool as f64)))
     })
 }
+
+/// The blocks `(n_k, N_k)` of accumulated data from the numbers `n_k`.
+///
+/// # Errors
+/// If one is not a whole number from 1 to 2³².
+pub fn pools(blocks: &[f64]) -> Result<Vec<(usize, usize)>, Refusal> {
+    Recursion::accumulate(schedule(blocks)?).blocks(blocks.len())
+}
+
+/// The schedule of the given blocks.
+fn schedule(blocks: &[f64]) -> Result<Schedule, Refusal> {
+    let whole = |&n: &f64| {
+        require(
+            (1.0..=4_294_967_296.0).contains(&n) && n.fract() == 0.0,
+            "n_k",
+            n,
+            "a whole block",
+        )?;
+        Ok(n as usize)
+    };
+    Ok(Schedule::Blocks(blocks.iter().map(whole).collect::<Result<_, Refusal>>()?))
+}
+
+const BLOCKS: Input = input("blocks", "samples of each generation", "[4, 9, 3, 12, 5]");
+const FIRST: Input = input("n", "samples of generation 1", "10");
+const RATIO: Input = input("ratio", "growth per generation", "1.5");
+const EXPONENT: Input = input("exponent", "power of the generation", "2");
+const T: Input = input("t", "generations, up to 1000000", "8");
+
+/// The share kept under a growing schedule.
+fn kept(inputs: &Inputs, growth: &str, run: fn(Schedule) -> Recursion) -> Result<f64, Refusal> {
+    let (first, t) = (inputs.count("n")?, inputs.count("t")?);
+    require(t <= 1_000_000, "t", t, "t ≤ 1000000")?;
+    let rate = inputs.number(growth)?;
+    let schedule = match growth {
+        "ratio" => Schedule::Geometric { first, ratio: rate },
+        _ => Schedule::Power { first, exponent: rate },
+    };
+    variance_kept(&run(schedule).blocks(t)?)
+}
+
+/// An entry of this section.
+const fn share(
+    formula: &'static str,
+    name: &'static str,
+    inputs: &'static [Input],
+    value: fn(&Inputs) -> Result<f64, Refusal>,
+) -> Entry {
+    Entry {
+        source: "derived here; contains products of arXiv 2404.05090 and 2410.16713",
+        domain: "fits that keep mean and second moment; blocks of at least one sample",
+        ..entry("U1", formula, name, inputs, value)
+    }
+}
+
+/// The entries of this section.
+pub const ENTRIES: &[Entry] = &[
+    share(
+        "E v_t/v_0 = prod_k (1-n_k/N_k^2)",
+        "share of the variance kept, accumulated blocks",
+        &[BLOCKS],
+        |i| variance_kept(&pools(i.list("blocks")?)?),
+    ),
+    share(
+        "E v_t/v_0 = prod_k (1-1/n_k)",
+        "share of the variance kept, replaced blocks",
+        &[BLOCKS],
+        |i| {
+            let blocks = i.list("blocks")?;
+            variance_kept(&Recursion::replace(schedule(blocks)?).blocks(blocks.len())?)
+        },
+    ),
+    share(
+        "E v_t/v_0, replaced, n_k = round(n ratio^(k-1))",
+        "share of the variance kept, blocks growing geometrically",
+        &[FIRST, RATIO, T],
+        |i| kept(i, "ratio", Recursion::replace),
+    ),
+    share(
+        "E v_t/v_0, replaced, n_k = round(n k^exponent)",
+        "share of the variance kept, blocks growing as a power",
+        &[FIRST, EXPONENT, T],
+        |i| kept(i, "exponent", Recursion::replace),
+    ),
+    share(
+        "E v_t/v_0, accumulated, n_k = round(n ratio^(k-1))",
+        "share of the variance kept, accumulated blocks growing geometrically",
+        &[FIRST, RATIO, T],
+        |i| kept(i, "ratio", Recursion::accumulate),
+    ),
+    share(
+        "E v_t/v_0, accumulated, n_k = round(n k^exponent)",
+        "share of the variance kept, accumulated blocks growing as a power",
+        &[FIRST, EXPONENT, T],
+        |i| kept(i, "exponent", Recursion::accumulate),
+    ),
+];
 
 #[cfg(test)]
 mod tests {

@@ -7,14 +7,14 @@
 //! chain, at a stated false-alarm rate, with planted mistakes that the test must reject.
 //!
 //! ```
-//! use fortifai_collapse::gaussian::{self, Divisor, Gaussian};
+//! use fortifai_collapse::gaussian::{Divisor, Gaussian, expected_power};
 //! use fortifai_collapse::{Recursion, recursion};
 //! let truth = Gaussian::standard(Divisor::Mle);
 //! let models = recursion::chain(&truth, &Recursion::replace(10), 5, 1, 0).expect("n = 10");
 //! assert_eq!(models.len(), 6);
 //! // On average a tenth of the variance is lost per generation.
-//! let expected = gaussian::expected_power(10, 5, 1.0, Divisor::Mle);
-//! assert!((expected.value - 0.9f64.powi(5)).abs() < 1e-14);
+//! let expected = expected_power(10, 5, 1.0, Divisor::Mle).expect("n = 10");
+//! assert!((expected - 0.9f64.powi(5)).abs() < 1e-14);
 //! ```
 
 pub mod catalogue;
@@ -28,6 +28,7 @@ pub mod kde;
 pub mod model;
 pub mod prediction;
 pub mod protocol;
+pub mod rates;
 pub mod recursion;
 pub mod refusal;
 pub mod regression;

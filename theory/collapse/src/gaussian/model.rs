@@ -7,13 +7,15 @@ use rand_distr::{ChiSquared, Distribution};
 use serde::{Deserialize, Serialize};
 
 /// The divisor of the sum of squares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Divisor {
     /// The number of samples less one.
     Unbiased,
     /// The number of samples: maximum likelihood.
     Mle,
+    /// This positive number, however many samples there are.
+    Fixed(f64),
 }
 
 impl Divisor {
@@ -22,7 +24,16 @@ impl Divisor {
         match self {
             Self::Unbiased => count as f64 - 1.0,
             Self::Mle => count as f64,
+            Self::Fixed(number) => number,
         }
+    }
+
+    /// The divisor `m` of `n ≥ 2` samples for the closed forms.
+    pub(super) fn checked(self, n: usize) -> Result<f64, Refusal> {
+        require(n >= 2, "n", n, "n ≥ 2")?;
+        let m = self.of(n);
+        require(m > 0.0 && m.is_finite(), "divisor", m, "a positive finite number")?;
+        Ok(m)
     }
 }
 
@@ -160,7 +171,8 @@ impl Model for Gaussian {
     /// The pool's mean, and its sum of squares over the divisor.
     fn fit(&self, pool: &Pool) -> Result<Self, Refusal> {
         let divisor = self.divisor.of(pool.count);
-        require(divisor > 0.0, "the number of samples", pool.count, "one more")?;
+        require(pool.count > 0, "the number of samples", pool.count, "at least one")?;
+        require(divisor > 0.0, "the divisor of the variance", divisor, "a positive number")?;
         let var = pool.squares / divisor;
         require(var.is_finite() && pool.mean.is_finite(), "the variance", var, "a finite one")?;
         Ok(Self { mean: pool.mean, var, divisor: self.divisor })
