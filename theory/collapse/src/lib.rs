@@ -15,6 +15,7 @@
 //! assert!((expected.value - 0.9f64.powi(5)).abs() < 1e-14);
 //! ```
 
+pub mod binomial;
 pub mod catalogue;
 pub mod categorical;
 pub mod check;

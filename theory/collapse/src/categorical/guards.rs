@@ -1,0 +1,5 @@
+//! Guards of the categorical sections.
+
+use crate::check::Guard;
+
+pub(super) const GUARDS: &[&[Guard]] = &[];
