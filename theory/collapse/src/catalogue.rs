@@ -20,7 +20,8 @@ pub struct Family {
 }
 
 /// All families, in the order of the theory.
-pub const FAMILIES: &[Family] = &[crate::categorical::FAMILY];
+pub const FAMILIES: &[Family] =
+    &[crate::categorical::FAMILY, crate::ngram::FAMILY, crate::metrics::FAMILY];
 
 /// All entries, in the order of the theory.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

@@ -25,8 +25,8 @@ pub mod chain;
 pub mod entropy;
 mod figures;
 pub mod fixation;
-mod given;
-mod guards;
+pub(crate) mod given;
+pub(crate) mod guards;
 pub mod mixing;
 pub mod moments;
 pub mod one_step;
@@ -36,7 +36,7 @@ pub mod vocabulary;
 pub mod zipf;
 
 pub use capped::{CappedFit, capped_fit};
-pub(crate) use given::check_law;
+use given::check_law;
 
 use crate::binomial::{draws_without_replacement, multinomial};
 use crate::catalogue::Family;

@@ -89,7 +89,7 @@ pub fn displaced_by(n: usize, alpha: f64, t: usize, mix: Mix) -> Result<f64, Ref
         -(t as f64 * ratio.ln()).exp_m1()
     } else {
         let size = if ratio == 0.0 { 0.0 } else { (t as f64 * (-ratio).ln()).exp() };
-        if t % 2 == 0 { 1.0 - size } else { 1.0 + size }
+        if t.is_multiple_of(2) { 1.0 - size } else { 1.0 + size }
     };
     Ok(displaced(n, alpha, mix)? * gone)
 }

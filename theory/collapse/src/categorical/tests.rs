@@ -19,7 +19,7 @@ const GOLDEN: &[(&str, &str, f64)] = &[
     ("Laplace fixed point F*", "K=4 n=20 a=0.5", 0.394_230_769_230_769_2),
     ("Karlin distinct", "s=1.5 n=1000000", 14_123.392_587_397_928),
     ("Zipf missing mass", "s=1.5 n=1000000", 0.009_415_595_058_265_286),
-    ("Karlin distinct", "s=2.0 n=1000000", 1381.976_597_885_342),
+    ("Karlin distinct", "s=2.0 n=1000000", 1_381.976_597_885_342),
     ("Zipf missing mass", "s=2.0 n=1000000", 0.000_690_988_298_942_671),
     ("one-step E TV (de Moivre), uniform K=4", "n=10 K=4", 0.225_254_058_837_890_62),
 ];

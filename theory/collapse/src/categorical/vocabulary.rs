@@ -193,7 +193,7 @@ pub fn exactly_alive(p: &[f64], n: usize, m: usize, t: usize) -> Result<f64, Ref
     let dead = k - m;
     let (mut value, mut size, mut ways) = (0.0, 0.0, 1.0);
     for (i, sum) in sums.iter().enumerate().skip(dead) {
-        let sign = if (i - dead) % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if (i - dead).is_multiple_of(2) { 1.0 } else { -1.0 };
         value += sign * ways * sum;
         size += ways * sum;
         ways *= (i + 1) as f64 / (i + 1 - dead) as f64;
