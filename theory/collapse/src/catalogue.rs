@@ -23,9 +23,12 @@ pub struct Family {
 pub const FAMILIES: &[Family] = &[
     crate::conservation::FAMILY,
     crate::gaussian::FAMILY,
+    crate::categorical::FAMILY,
+    crate::ngram::FAMILY,
     crate::rates::FAMILY,
     crate::regression::FAMILY,
     crate::kde::FAMILY,
+    crate::metrics::FAMILY,
     crate::gaussian::METRICS,
 ];
 

@@ -17,6 +17,7 @@
 //! assert!((expected - 0.9f64.powi(5)).abs() < 1e-14);
 //! ```
 
+pub mod binomial;
 pub mod catalogue;
 pub mod categorical;
 pub mod check;
@@ -25,7 +26,9 @@ pub mod figure;
 pub mod gaussian;
 pub mod inputs;
 pub mod kde;
+pub mod metrics;
 pub mod model;
+pub mod ngram;
 pub mod prediction;
 pub mod protocol;
 pub mod rates;
