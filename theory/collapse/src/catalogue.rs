@@ -20,7 +20,8 @@ pub struct Family {
 }
 
 /// All families, in the order of the theory.
-pub const FAMILIES: &[Family] = &[crate::regression::FAMILY, crate::kde::FAMILY];
+pub const FAMILIES: &[Family] =
+    &[crate::regression::FAMILY, crate::kde::FAMILY, crate::verifier::FAMILY];
 
 /// All entries, in the order of the theory.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

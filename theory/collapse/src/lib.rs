@@ -36,6 +36,7 @@ pub mod stated;
 pub mod stats;
 #[cfg(test)]
 mod trial;
+pub mod verifier;
 
 pub use catalogue::{FAMILIES, Family};
 pub use check::{Guard, Outcome, Plan};

@@ -1,9 +1,8 @@
 //! Simulated checks of K1 to K5.
 
 use super::{
-    Bandwidth, Kde, adaptive_variance, drift_of_the_mean, expected_density,
-    mean_square, mise, mixed_density, mixed_drift, mixed_variance, sample_variance,
-    shrunk_variance,
+    Bandwidth, Kde, adaptive_variance, drift_of_the_mean, expected_density, mean_square, mise,
+    mixed_density, mixed_drift, mixed_variance, sample_variance, shrunk_variance,
 };
 use crate::check::{Guard, Outcome, Plan};
 use crate::protocol::Protocol;
