@@ -20,8 +20,12 @@ pub struct Family {
 }
 
 /// All families, in the order of the theory.
-pub const FAMILIES: &[Family] =
-    &[crate::regression::FAMILY, crate::kde::FAMILY, crate::verifier::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    crate::regression::FAMILY,
+    crate::kde::FAMILY,
+    crate::stability::FAMILY,
+    crate::verifier::FAMILY,
+];
 
 /// All entries, in the order of the theory.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

@@ -32,6 +32,7 @@ pub mod recursion;
 pub mod refusal;
 pub mod regression;
 pub mod special;
+pub mod stability;
 pub mod stated;
 pub mod stats;
 #[cfg(test)]
