@@ -28,6 +28,8 @@ pub const FAMILIES: &[Family] = &[
     crate::rates::FAMILY,
     crate::regression::FAMILY,
     crate::kde::FAMILY,
+    crate::stability::FAMILY,
+    crate::verifier::FAMILY,
     crate::metrics::FAMILY,
     crate::gaussian::METRICS,
 ];

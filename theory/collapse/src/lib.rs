@@ -36,10 +36,12 @@ pub mod recursion;
 pub mod refusal;
 pub mod regression;
 pub mod special;
+pub mod stability;
 pub mod stated;
 pub mod stats;
 #[cfg(test)]
 mod trial;
+pub mod verifier;
 
 pub use catalogue::{FAMILIES, Family};
 pub use check::{Guard, Outcome, Plan};

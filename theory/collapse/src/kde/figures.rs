@@ -33,7 +33,7 @@ pub const FIGURES: &[Figure] = &[
         x: "bandwidth h, data unit",
         y: "mean integrated squared error, 1/data unit",
         log_y: false,
-        replicates: 300,
+        replicates: 120,
         series: error_over_bandwidth,
     },
     Figure {
@@ -45,7 +45,7 @@ pub const FIGURES: &[Figure] = &[
         x: "probability α of a real sample",
         y: "variance of the samples, data unit²",
         log_y: false,
-        replicates: 1_500,
+        replicates: 500,
         series: variance_over_share,
     },
 ];
