@@ -1,6 +1,7 @@
 //! `fortifai theory`: what should happen, before anything is trained.
 
 mod check;
+mod corpus;
 mod find;
 mod golden;
 mod list;
@@ -24,7 +25,8 @@ use clap::{Args, Subcommand};
   fortifai theory predict N4 --set p=0.03 n=12 t=7    is a token of probability 0.03 extinct by t = 7?
   fortifai theory check                               simulate every chain and compare
   fortifai theory plot G1 -o shrinking.svg            prediction as a line, simulation as points
-  fortifai theory report -o theory.html               everything on one page")]
+  fortifai theory report -o theory.html               everything on one page
+  fortifai theory corpus book.txt --order 2           how would this text decline?")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +40,7 @@ enum Command {
     Golden(golden::Arguments),
     Plot(plot::Arguments),
     Report(report::Arguments),
+    Corpus(corpus::Arguments),
 }
 
 impl Arguments {
@@ -50,6 +53,7 @@ impl Arguments {
             Command::Golden(arguments) => arguments.json,
             Command::Plot(arguments) => arguments.common.json,
             Command::Report(arguments) => arguments.common.json,
+            Command::Corpus(arguments) => arguments.common.json,
         }
     }
 }
@@ -63,5 +67,6 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
         Command::Golden(arguments) => golden::execute(arguments),
         Command::Plot(arguments) => plot::execute(arguments),
         Command::Report(arguments) => report::execute(arguments),
+        Command::Corpus(arguments) => corpus::execute(arguments),
     }
 }

@@ -183,9 +183,38 @@ fn figures_and_the_page_are_written() {
 }
 
 #[test]
+fn a_text_declines_as_predicted() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let text: String = (0..600u32).map(|i| format!("w{} ", i * i % 61 % 23)).collect();
+    std::fs::write(dir.join("text.txt"), text).unwrap();
+    std::fs::write(dir.join("empty.txt"), "").unwrap();
+    let ask = ["theory", "corpus", "text.txt", "--order", "2", "--generations", "4"];
+    let output = fortifai(dir, &[&ask[..], &["-o", "text.svg", "--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    let found = last_line(&output);
+    let generations = found["generations"].as_array().unwrap();
+    assert_eq!(generations.len(), 5);
+    for generation in generations {
+        for name in ["vocabulary", "entropy_nats", "contexts", "ngrams"] {
+            assert!(generation[name]["predicted"].is_number(), "{name}: {generation}");
+        }
+    }
+    let alive = |g: usize| generations[g]["ngrams"]["predicted"].as_f64().unwrap();
+    assert!(alive(4) < alive(0));
+    assert!(std::fs::read_to_string(dir.join("text.svg")).unwrap().contains("<polyline"));
+    let again = fortifai(dir, &[&ask[..], &["--threads", "1", "--json"]].concat());
+    assert_eq!(last_line(&again)["generations"], found["generations"]);
+    refused_aloud(dir, &["theory", "corpus", "none.txt", "--order", "2"], "does not exist");
+    refused_aloud(dir, &["theory", "corpus", "empty.txt", "--order", "2"], "holds no text");
+    refused(dir, &["theory", "corpus", "text.txt", "--order", "0"], "order");
+    refused(dir, &["theory", "corpus", "text.txt"], "--order");
+}
+
+#[test]
 fn help_teaches_the_theory() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["list", "predict", "check", "golden", "plot", "report"] {
+    for command in ["list", "predict", "check", "golden", "plot", "report", "corpus"] {
         let help = fortifai(folder.path(), &["theory", command, "--help"]);
         assert_eq!(help.status.code(), Some(0));
         assert!(words(&help.stdout).contains("Examples:"), "{command}");
