@@ -1,5 +1,7 @@
 //! The binary: exit codes, sentences, and that bad input overwrites nothing.
 
+mod theory;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -8,6 +8,7 @@ mod model_dir;
 mod progress;
 mod report;
 mod settings;
+mod theory;
 mod train;
 mod verify;
 
@@ -38,6 +39,7 @@ enum Command {
     Generate(generate::Arguments),
     Evaluate(evaluate::Arguments),
     Report(report::Arguments),
+    Theory(theory::Arguments),
     Verify(verify::Arguments),
 }
 
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => (arguments.json(), generate::execute(arguments)),
         Command::Evaluate(arguments) => (arguments.json(), evaluate::execute(arguments)),
         Command::Report(arguments) => (arguments.json(), report::execute(arguments)),
+        Command::Theory(arguments) => (arguments.json(), theory::execute(arguments)),
         Command::Verify(arguments) => (arguments.json(), verify::execute(arguments)),
     };
     match result {

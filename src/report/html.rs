@@ -6,7 +6,7 @@ use super::view::Study;
 use super::{Figure, confidence, forest, samples, svg, tables, training, verdict};
 
 /// The style sheet of the page.
-const STYLE: &str = include_str!("page.css");
+pub const STYLE: &str = include_str!("page.css");
 
 /// The metrics of the forest plots.
 const AGAINST_CE: [&str; 4] =
@@ -96,12 +96,23 @@ fn assemble(study: &Study, sections: &[(&str, &str, String)]) -> String {
         count(study.seeds(), "seed"),
         count(generations.unwrap_or(0), "generation")
     );
+    shell("Model collapse report", &title, &facts, STYLE, sections)
+}
+
+/// A page of sections (anchor, heading, body) under a heading; `title` and `facts` are HTML.
+pub fn shell(
+    kind: &str,
+    title: &str,
+    facts: &str,
+    style: &str,
+    sections: &[(&str, &str, String)],
+) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} – model collapse</title>\n\
-         <style>\n{}{STYLE}</style>\n</head>\n<body>\n<header><p class=\"kind\">Model collapse \
-         report</p>\n<h1>{title}</h1>\n<p class=\"facts\">{facts}</p>\n<nav>",
+         <style>\n{}{style}</style>\n</head>\n<body>\n<header><p class=\"kind\">{kind}</p>\n\
+         <h1>{title}</h1>\n<p class=\"facts\">{facts}</p>\n<nav>",
         svg::STYLE
     );
     for (anchor, heading, _) in sections {

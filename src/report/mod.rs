@@ -6,6 +6,7 @@
 //! | [`write_svgs`] | every figure as a file |
 //! | [`write_csv`] | all numbers in long form |
 //! | [`final_table`] | the final table as text |
+//! | [`theory`] | the same for the theory: page and figures |
 //!
 //! Intervals are Student-t intervals over seeds at 95 %, comparisons are paired by seed, and where
 //! a single seed allows no interval the report says so.
@@ -23,6 +24,7 @@ mod samples;
 mod scale;
 mod svg;
 mod tables;
+pub mod theory;
 mod training;
 mod verdict;
 mod view;

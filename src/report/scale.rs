@@ -32,6 +32,14 @@ impl Scale {
         Self { low, high, from, to, log: false }
     }
 
+    /// A logarithmic scale over the positive ones of `values`; `None` where there is none.
+    pub fn logarithmic(values: &[f64], from: f64, to: f64) -> Option<Self> {
+        let (low, high) = range(values.iter().copied().filter(|v| *v > 0.0))?;
+        let room = (high / low).powf(0.06).clamp(1.05, f64::MAX);
+        let (low, high) = ((low / room).max(f64::MIN_POSITIVE), (high * room).min(f64::MAX));
+        Some(Self { low, high, from, to, log: true })
+    }
+
     /// A logarithmic scale where all values are positive and span a factor of at least 50, else a
     /// linear one.
     pub fn fitting(values: &[f64], from: f64, to: f64) -> Option<Self> {

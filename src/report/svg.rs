@@ -56,6 +56,24 @@ impl Svg {
         self.element(" xmlns=\"http://www.w3.org/2000/svg\"", 16.0, &head)
     }
 
+    /// Several pictures below each other in one file.
+    pub fn stack(pictures: &[&Self], description: &str) -> String {
+        const GAP: f64 = 36.0;
+        let width = pictures.iter().map(|picture| picture.width).fold(0.0, f64::max);
+        let (mut body, mut y) = (String::new(), 0.0);
+        for picture in pictures {
+            let (w, h) = (xy(picture.width), xy(picture.height));
+            body += &picture.element(
+                &format!(" x=\"0\" y=\"{}\" width=\"{w}\" height=\"{h}\"", xy(y)),
+                0.0,
+                "",
+            );
+            y += picture.height + GAP;
+        }
+        let title = pictures.iter().map(|p| p.title.as_str()).collect::<Vec<_>>().join("; ");
+        Self { width, height: (y - GAP).max(0.0), title, body }.file(description)
+    }
+
     fn element(&self, attributes: &str, margin: f64, head: &str) -> String {
         let (width, height) = (xy(self.width + 2.0 * margin), xy(self.height + 2.0 * margin));
         let (title, corner) = (escape(&self.title), xy(-margin));

@@ -20,7 +20,19 @@ pub struct Family {
 }
 
 /// All families, in the order of the theory.
-pub const FAMILIES: &[Family] = &[];
+pub const FAMILIES: &[Family] = &[
+    crate::conservation::FAMILY,
+    crate::gaussian::FAMILY,
+    crate::categorical::FAMILY,
+    crate::ngram::FAMILY,
+    crate::rates::FAMILY,
+    crate::regression::FAMILY,
+    crate::kde::FAMILY,
+    crate::stability::FAMILY,
+    crate::verifier::FAMILY,
+    crate::metrics::FAMILY,
+    crate::gaussian::METRICS,
+];
 
 /// All entries, in the order of the theory.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

@@ -4,8 +4,12 @@
 //! and shows its power: predictions with planted mistakes must be rejected by the same statistic.
 
 mod outcome;
+mod run;
+mod sequential;
 
-pub use outcome::{Mistake, Outcome, Statistic};
+pub use outcome::{LEVEL, Mistake, Outcome, Statistic};
+pub use run::{Checked, FAMILY_LEVEL, Report, room_for_tests, run};
+pub use sequential::{Evidence, Soak};
 
 /// How large a simulation is and which random numbers it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

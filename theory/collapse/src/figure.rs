@@ -1,6 +1,7 @@
 //! What is drawn of a prediction: its line, and the simulated points beside it.
 
 use crate::check::Plan;
+use crate::stats::{mean, variance};
 
 /// A figure of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -45,4 +46,15 @@ pub struct Point {
     pub mean: f64,
     /// Its standard error.
     pub standard_error: f64,
+}
+
+impl Point {
+    /// The mean of independent samples, with its standard error.
+    ///
+    /// # Panics
+    /// If there are fewer than two.
+    pub fn of(x: f64, samples: &[f64]) -> Self {
+        let standard_error = (variance(samples) / samples.len() as f64).sqrt();
+        Self { x, mean: mean(samples), standard_error }
+    }
 }

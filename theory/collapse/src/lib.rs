@@ -7,27 +7,41 @@
 //! chain, at a stated false-alarm rate, with planted mistakes that the test must reject.
 //!
 //! ```
-//! use fortifai_collapse::{Protocol, gaussian::{self, Divisor, Gaussian}};
-//! let chain = gaussian::chain(Gaussian::STANDARD, 10, 5, Protocol::Replace, Divisor::Mle, 1, 0);
-//! assert_eq!(chain.len(), 6);
+//! use fortifai_collapse::gaussian::{Divisor, Gaussian, expected_power};
+//! use fortifai_collapse::{Recursion, recursion};
+//! let truth = Gaussian::standard(Divisor::Mle);
+//! let models = recursion::chain(&truth, &Recursion::replace(10), 5, 1, 0).expect("n = 10");
+//! assert_eq!(models.len(), 6);
 //! // On average a tenth of the variance is lost per generation.
-//! let expected = gaussian::expected_power(10, 5, 1.0, Divisor::Mle);
-//! assert!((expected.value - 0.9f64.powi(5)).abs() < 1e-14);
+//! let expected = expected_power(10, 5, 1.0, Divisor::Mle).expect("n = 10");
+//! assert!((expected - 0.9f64.powi(5)).abs() < 1e-14);
 //! ```
 
+pub mod binomial;
 pub mod catalogue;
 pub mod categorical;
 pub mod check;
+pub mod conservation;
 pub mod figure;
 pub mod gaussian;
 pub mod inputs;
+pub mod kde;
+pub mod metrics;
 pub mod model;
+pub mod ngram;
 pub mod prediction;
 pub mod protocol;
+pub mod rates;
+pub mod recursion;
 pub mod refusal;
+pub mod regression;
 pub mod special;
+pub mod stability;
 pub mod stated;
 pub mod stats;
+#[cfg(test)]
+mod trial;
+pub mod verifier;
 
 pub use catalogue::{FAMILIES, Family};
 pub use check::{Guard, Outcome, Plan};
@@ -35,5 +49,6 @@ pub use figure::Figure;
 pub use inputs::{Inputs, Value};
 pub use model::Model;
 pub use prediction::{Entry, Kind, Prediction};
-pub use protocol::Protocol;
+pub use protocol::{Protocol, Schedule};
+pub use recursion::Recursion;
 pub use refusal::Refusal;

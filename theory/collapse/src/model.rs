@@ -14,12 +14,19 @@ pub trait Model: Clone + Send + Sync {
     /// An empty pool.
     fn pool(&self) -> Self::Pool;
 
+    /// An empty pool from which [`Model::subsample`] can draw. A family whose sufficient
+    /// statistics forget the single samples keeps them here.
+    fn pool_of_samples(&self) -> Self::Pool {
+        self.pool()
+    }
+
     /// Adds `count` samples of this law to the pool, by its sufficient statistics where their law
     /// is known. `bias` distorts the sampling (1 is none): the variance is multiplied by it for a
     /// location-scale family, probabilities are raised to its inverse for a categorical one.
     fn draw(&self, pool: &mut Self::Pool, count: usize, bias: f64, stream: &mut Stream);
 
-    /// A pool of `count` samples drawn from `pool`, with or without replacement.
+    /// A pool of `count` samples drawn from `pool`, with or without replacement; `pool` began as
+    /// [`Model::pool_of_samples`] and holds at least `count` samples, or one if they are replaced.
     fn subsample(
         &self,
         pool: &Self::Pool,

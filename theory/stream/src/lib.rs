@@ -5,6 +5,9 @@
 //! depends on the order in which work is done. One newtype implements both versions of the
 //! `rand_core` traits that the project's packages ask for.
 
+mod bulk;
+mod chacha;
+
 use rand_chacha::ChaCha8Rng;
 use rand_core_09::{RngCore, SeedableRng};
 

@@ -1,221 +1,82 @@
 //! Tests of the room above.
 
 use super::*;
-use crate::stats::{Z_LIMIT, replicates, z_statistic};
-use quickcheck::quickcheck;
+use crate::inputs::Inputs;
 
-const SEED: u64 = 20_250_902;
-const LAW: [f64; 5] = [0.5, 0.25, 0.15, 0.07, 0.03];
+/// Golden values: mpmath, 40 digits. Formula, inputs, value.
+const GOLDEN: &[(&str, &str, f64)] = &[
+    ("H_t/H_0=(1-1/n)^t", "n=12 t=7", 0.543_851_178_260_388_1),
+    ("lambda_r", "n=20 r=5", 0.581_4),
+    ("E distinct one generation", "p=[0.5,0.25,0.15,0.07,0.03] n=12", 3.713_399_091_739_941),
+    ("missing mass", "p=[0.5,0.25,0.15,0.07,0.03] n=12", 0.079_494_433_542_364_5),
+    ("P(extinct by t)", "n=12 p=0.03 t=7", 0.909_067_785_096_139_8),
+    ("E surviving tokens", "p=[0.5,0.25,0.15,0.07,0.03] n=12 t=7", 2.132_037_556_644_102_3),
+    ("E Shannon entropy (nats)", "p=[0.5,0.25,0.15,0.07,0.03] n=12 t=7", 0.565_051_571_992_318_5),
+    ("E T_collapse K=2", "n=20 p=0.5", 26.229_485_348_016_755),
+    ("E T_collapse K=3", "n=20 p=[0.6,0.3,0.1]", 26.935_623_644_537_216),
+    ("diffusion -2n sum(1-p)ln(1-p)", "n=400 p=[0.6,0.3,0.1]", 568.810_574_079_054_7),
+    ("H*/H0 stratified", "n=15 alpha=0.2", 0.838_709_677_419_354_9),
+    ("Laplace fixed point F*", "K=4 n=20 a=0.5", 0.394_230_769_230_769_2),
+    ("Karlin distinct", "s=1.5 n=1000000", 14_123.392_587_397_928),
+    ("Zipf missing mass", "s=1.5 n=1000000", 0.009_415_595_058_265_286),
+    ("Karlin distinct", "s=2.0 n=1000000", 1_381.976_597_885_342),
+    ("Zipf missing mass", "s=2.0 n=1000000", 0.000_690_988_298_942_671),
+    ("one-step E TV (de Moivre), uniform K=4", "n=10 K=4", 0.225_254_058_837_890_62),
+];
 
 #[test]
 fn closed_forms_agree_with_mpmath() {
-    let law = Categorical::new(&LAW);
-    // Every truth: mpmath, 40 digits, rounded to the nearest f64.
-    let half = Categorical::new(&[0.5, 0.5]);
-    let heterozygosity = expected_heterozygosity(&half, 12, 7, Protocol::Replace);
-    for (prediction, truth) in [
-        (heterozygosity, 0.5 * 0.543_851_178_260_388_1),
-        (eigenvalue(20, 5), 0.5814),
-        (expected_distinct(&law, 12), 3.713_399_091_739_941),
-        (expected_missing_mass(&law, 12), 0.079_494_433_542_364_5),
-        (extinct_by(0.03, 12, 7), 0.909_067_785_096_14),
-        (expected_survivors(&law, 12, 7), 2.132_037_556_644_102),
+    for &(formula, inputs, truth) in GOLDEN {
+        let mut found = FAMILY.entries.iter().copied().flatten().filter(|e| e.formula == formula);
+        let entry = found.next().unwrap_or_else(|| panic!("no entry {formula:?}"));
+        let value = entry.predict(&read(inputs)).expect("inside the domain").value;
+        let error = (value - truth).abs();
+        let limit = entry.digits.tolerance() * truth.abs();
+        assert!(error <= limit, "{formula} at {inputs}: {value} against {truth}");
+    }
+}
+
+#[test]
+fn every_example_is_inside_its_domain() {
+    for entry in FAMILY.entries.iter().copied().flatten() {
+        let prediction = entry.predict(&entry.example()).expect(entry.formula);
+        assert!(prediction.value.is_finite(), "{prediction}");
+    }
+}
+
+#[test]
+fn refusals_name_the_value_and_the_condition() {
+    let said = |formula: &str, inputs: &str| {
+        let entry = FAMILY.entries.iter().copied().flatten().find(|e| e.formula == formula);
+        entry.expect(formula).predict(&read(inputs)).expect_err(inputs).to_string()
+    };
+    for (formula, inputs, part) in [
+        ("H_t/H_0=(1-1/n)^t", "n=0 t=2", "n = 0, but n ≥ 1 is needed."),
+        ("P(extinct by t)", "n=12 p=1.5 t=2", "p = 1.5, but 0 ≤ p ≤ 1 is needed."),
+        ("E T_collapse K=2", "n=3000 p=0.5", "n = 3000, but n ≤ 2000"),
+        ("H*/H0 stratified", "n=15 alpha=0", "alpha = 0, but 0 < alpha ≤ 1"),
+        ("Karlin distinct", "s=1 n=10", "s = 1, but 1 < s < ∞"),
     ] {
-        let error = (prediction.value - truth).abs();
-        assert!(error <= 1e-12 * truth.abs(), "{prediction} against {truth}");
+        assert!(said(formula, inputs).contains(part), "{}", said(formula, inputs));
     }
 }
 
 #[test]
-fn the_chain_of_counts_knows_the_moments() {
-    // N1 and N2 from the (n+1)-state chain: E x(1−x) = p(1−p)(1−1/n)^t, E x = p.
-    let (p, n, t) = (0.3, 20, 6);
-    let law = count_law(p, n, t);
-    let mean = |f: fn(f64) -> f64| -> f64 {
-        law.iter().enumerate().map(|(k, mass)| mass * f(k as f64 / n as f64)).sum()
-    };
-    assert!((mean(|_| 1.0) - 1.0).abs() <= 1e-13);
-    assert!((mean(|x| x) - p).abs() <= 1e-13);
-    let product = expected_product(&Categorical::new(&[p, 1.0 - p]), &[0, 1], n, t).value;
-    assert!((mean(|x| x * (1.0 - x)) - product).abs() <= 1e-13);
-    // One generation: N3 and N4 are the same formula.
-    let (law, n) = (Categorical::new(&LAW), 12);
-    for (a, b) in [
-        (expected_distinct(&law, n), expected_survivors(&law, n, 1)),
-        (variance_of_distinct(&law, n), variance_of_survivors(&law, n, 1)),
-    ] {
-        assert!((a.value - b.value).abs() <= 1e-13, "{a} against {b}");
+fn settings_pass_from_each_generation_to_the_next() {
+    let law =
+        Categorical::new(&[0.5, 0.5]).with_smoothing(1.0).and_then(|law| law.with_temperature(2.0));
+    let next = law.expect("inside the domain").fit(&vec![3, 1]).expect("four tokens");
+    // (3 + 1)/(4 + 2), (1 + 1)/(4 + 2).
+    assert_eq!(next.probabilities, [4.0 / 6.0, 2.0 / 6.0]);
+    assert_eq!((next.smoothing, next.temperature), (1.0, 2.0));
+    assert!(next.fit(&vec![0, 0]).is_err());
+}
+
+fn read(text: &str) -> Inputs {
+    let mut inputs = Inputs::default();
+    for pair in text.split(' ') {
+        let (name, value) = pair.split_once('=').expect("name=value");
+        inputs.set(name, value.parse().expect("a value"));
     }
-    // Everyone or no one: no variance.
-    let certain = variance_of_survivors(&Categorical::new(&[1.0, 0.0]), 5, 3).value;
-    assert!(certain.abs() <= 1e-15, "{certain}");
-}
-
-#[test]
-fn two_tokens_lose_heterozygosity_at_the_stated_rate() {
-    // K = 2, n = 20, t = 10, R = 100,000; the variance of H is exact, from the chain of counts.
-    // |z| ≤ 6.5: false alarm 8e-11.
-    let truth = Categorical::new(&[0.3, 0.7]);
-    for protocol in [Protocol::Replace, Protocol::Accumulate] {
-        let values = replicates(100_000, |item| {
-            chain(&truth, 20, 10, protocol, SEED, item)[10].heterozygosity()
-        });
-        let expected = |n, t| expected_heterozygosity(&truth, n, t, protocol).value;
-        // H lies in [0, 1/2]; for accumulated data E H² ≤ E H/2 bounds the variance.
-        let spread = match protocol {
-            Protocol::Replace => {
-                let law = count_law(0.3, 20, 10);
-                let h = |k: usize| 2.0 * (k as f64 / 20.0) * (1.0 - k as f64 / 20.0);
-                let square: f64 = law.iter().enumerate().map(|(k, p)| p * h(k) * h(k)).sum();
-                square - expected(20, 10).powi(2)
-            }
-            Protocol::Accumulate => 0.5 * expected(20, 10) - expected(20, 10).powi(2),
-        };
-        let z = |truth: f64| z_statistic(&values, truth, spread).abs();
-        assert!(z(expected(20, 10)) <= Z_LIMIT);
-        // Power: the other protocol is rejected; so are one generation more and n − 1 samples
-        // where the data are replaced.
-        let other = match protocol {
-            Protocol::Replace => Protocol::Accumulate,
-            Protocol::Accumulate => Protocol::Replace,
-        };
-        assert!(z(expected_heterozygosity(&truth, 20, 10, other).value) > Z_LIMIT);
-        if protocol == Protocol::Replace {
-            assert!(z(expected(20, 11)) > Z_LIMIT);
-            assert!(z(expected(19, 10)) > Z_LIMIT);
-        }
-    }
-}
-
-#[test]
-fn products_of_three_tokens_decay_with_the_third_eigenvalue() {
-    // 0 ≤ p₁p₂p₃ ≤ 1/27, so its variance is at most E/27: |z| ≤ 6.5 is conservative.
-    let truth = Categorical::new(&[0.3, 0.25, 0.25, 0.1, 0.1]);
-    let values = replicates(40_000, |item| {
-        let end = &chain(&truth, 20, 10, Protocol::Replace, SEED, item)[10];
-        end.probabilities[..3].iter().product::<f64>()
-    });
-    let expected = |t| expected_product(&truth, &[0, 1, 2], 20, t).value;
-    let z = |truth: f64| z_statistic(&values, truth, expected(10) / 27.0).abs();
-    assert!(z(expected(10)) <= Z_LIMIT);
-    assert!(z(expected(11)) > Z_LIMIT);
-    let second = 0.3 * 0.25 * 0.25 * eigenvalue(20, 2).value.powi(10);
-    assert!(z(second) > Z_LIMIT);
-}
-
-#[test]
-fn tokens_go_missing_and_die_out_as_predicted() {
-    // n = 12, t = 7, R = 40,000: counts of distinct tokens with their exact variances, and a
-    // binomial count of extinctions. Four tests, |z| ≤ 6.5 each.
-    let truth = Categorical::new(&LAW);
-    let runs = replicates(40_000, |item| chain(&truth, 12, 7, Protocol::Replace, SEED, item));
-    let survivors =
-        |t: usize| -> Vec<f64> { runs.iter().map(|run| run[t].survivors() as f64).collect() };
-    for t in [1, 7] {
-        let spread = variance_of_survivors(&truth, 12, t).value;
-        let z = |truth: f64| z_statistic(&survivors(t), truth, spread).abs();
-        assert!(z(expected_survivors(&truth, 12, t).value) <= Z_LIMIT);
-        assert!(z(expected_survivors(&truth, 12, t + 1).value) > Z_LIMIT);
-        assert!(z(expected_survivors(&truth, 13, t).value) > Z_LIMIT);
-    }
-    let extinct: Vec<f64> =
-        runs.iter().map(|run| f64::from(u8::from(run[7].probabilities[2] == 0.0))).collect();
-    let p = extinct_by(0.15, 12, 7).value;
-    let z = |truth: f64| z_statistic(&extinct, truth, p * (1.0 - p)).abs();
-    assert!(z(p) <= Z_LIMIT);
-    assert!(z(extinct_by(0.15, 12, 6).value) > Z_LIMIT);
-    let missing: Vec<f64> = runs
-        .iter()
-        .map(|run| {
-            let lost = |(&p, &now): (&f64, &f64)| if now == 0.0 { p } else { 0.0 };
-            LAW.iter().zip(&run[1].probabilities).map(lost).sum()
-        })
-        .collect();
-    // The missing mass lies in [0, 1], so its variance is at most E(1 − E).
-    let mass = expected_missing_mass(&truth, 12).value;
-    assert!(z_statistic(&missing, mass, mass * (1.0 - mass)).abs() <= Z_LIMIT);
-    let wrong = expected_missing_mass(&truth, 10).value;
-    assert!(z_statistic(&missing, wrong, mass * (1.0 - mass)).abs() > Z_LIMIT);
-}
-
-#[test]
-fn water_filling_agrees_with_mpmath() {
-    // By rational algebra (and mpmath): law, threshold, capped law, masked share 1 − M.
-    let cases: [(&[f64], f64, &[f64], f64); 3] = [
-        (
-            &[0.55, 0.25, 0.1, 0.06, 0.04],
-            0.4,
-            &[0.4, 1.0 / 3.0, 2.0 / 15.0, 0.08, 0.8 / 15.0],
-            0.25,
-        ),
-        (&[0.5, 0.3, 0.1, 0.06, 0.04], 0.3, &[0.3, 0.3, 0.2, 0.12, 0.08], 0.5),
-        (&[0.9, 0.1], 0.8, &[0.8, 0.2], 0.5),
-    ];
-    for (law, gamma, truth, masked) in cases {
-        let fit = capped_fit(&Categorical::new(law), gamma).expect("a large enough support");
-        for (q, truth) in fit.law.probabilities.iter().zip(truth) {
-            assert!((q - truth).abs() <= 1e-14, "{q} against {truth}");
-        }
-        assert!((1.0 - fit.kept - masked).abs() <= 1e-14, "{}", fit.kept);
-    }
-    assert_eq!(capped_fit(&Categorical::new(&[0.5, 0.5, 0.0]), 0.4), None);
-    let tight = capped_fit(&Categorical::new(&[0.6, 0.3, 0.1]), 1.0 / 3.0);
-    assert_eq!(tight.expect("K γ = 1").law.probabilities, [1.0 / 3.0; 3]);
-    let free = capped_fit(&Categorical::new(&LAW), 0.6).expect("nothing is capped");
-    assert_eq!((free.law.probabilities.as_slice(), free.kept), (&LAW[..], 1.0));
-}
-
-#[test]
-fn gradient_descent_on_tce_ends_at_the_capped_law() {
-    // Steps of η = 0.01 leave a sliding mode of width O(η): tolerance 2η. Logits move by
-    // p_j m_j − M q_j with m_j = [q_j ≤ γ] and M = Σ p m.
-    let p = [0.55, 0.25, 0.1, 0.06, 0.04];
-    let descend = |gamma: f64| -> Vec<f64> {
-        let mut z = [0.0f64; 5];
-        let softmax = |z: &[f64; 5]| {
-            let e = z.map(f64::exp);
-            let total: f64 = e.iter().sum();
-            e.map(|e| e / total)
-        };
-        for _ in 0..60_000 {
-            let q = softmax(&z);
-            let kept: [f64; 5] = std::array::from_fn(|j| if q[j] <= gamma { p[j] } else { 0.0 });
-            let share: f64 = kept.iter().sum();
-            (0..5).for_each(|j| z[j] += 0.01 * (kept[j] - share * q[j]));
-        }
-        softmax(&z).to_vec()
-    };
-    let off = |gamma: f64, truth: &[f64]| -> f64 {
-        descend(gamma).iter().zip(truth).fold(0.0, |worst, (q, t)| (q - t).abs().max(worst))
-    };
-    let fit = capped_fit(&Categorical::new(&p), 0.4).expect("a large enough support");
-    assert!(off(0.4, &fit.law.probabilities) <= 0.02);
-    // Power: renormalising min(p, γ) is another law.
-    let clipped = p.map(|p| p.min(0.4));
-    let total: f64 = clipped.iter().sum();
-    assert!(off(0.4, &clipped.map(|q| q / total)) > 0.02);
-}
-
-quickcheck! {
-    fn capped_laws_satisfy_the_optimality_conditions(weights: Vec<u8>, level: u8) -> bool {
-        let total: f64 = weights.iter().map(|&w| f64::from(w)).sum();
-        if total == 0.0 {
-            return true;
-        }
-        let law: Vec<f64> = weights.iter().map(|&w| f64::from(w) / total).collect();
-        let gamma = (f64::from(level) + 1.0) / 256.0;
-        let data = Categorical::new(&law);
-        let Some(CappedFit { law: fit, kept }) = capped_fit(&data, gamma) else {
-            return (data.survivors() as f64) * gamma < 1.0;
-        };
-        let q = &fit.probabilities;
-        let normed = (q.iter().sum::<f64>() - 1.0).abs() <= 1e-12;
-        // Uncapped: q = p/M. Capped: q = γ ≤ p/M.
-        let optimal = law.iter().zip(q).all(|(&p, &q)| {
-            let below = (q * kept - p).abs() <= 1e-12 && q <= gamma * (1.0 + 1e-12);
-            let capped = q == gamma && p >= kept * gamma * (1.0 - 1e-12);
-            below || capped
-        });
-        normed && optimal
-    }
+    inputs
 }

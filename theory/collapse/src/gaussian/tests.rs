@@ -1,47 +1,69 @@
 //! Tests of the room above.
 
-use super::*;
-use crate::stats::{KS_LIMIT, Z_LIMIT, ks_distance, replicates, z_statistic};
-use statrs::distribution::{ChiSquared, ContinuousCDF};
+mod entries;
 
-const SEED: u64 = 20_250_901;
+use super::*;
+use crate::check::{Guard, Plan};
+use crate::model::Model;
+use crate::recursion::{Recursion, chain, last};
+use fortifai_stream::Stream;
+
+/// Every outcome of the guard passes, and every planted mistake is rejected.
+pub(crate) fn stands(guard: &Guard, plan: &Plan) {
+    let mut faults = Vec::new();
+    for outcome in (guard.run)(plan) {
+        assert!(outcome.mistakes.len() >= 2, "{}: {}", guard.name, outcome.name);
+        let (name, z) = (&outcome.name, outcome.z);
+        if !outcome.passed {
+            faults.push(format!("{name} fails: {z} beyond {}", outcome.limit));
+        }
+        for mistake in outcome.mistakes.iter().filter(|mistake| !mistake.rejected) {
+            faults.push(format!("{name} passes with {:?}: {}", mistake.name, mistake.z));
+        }
+    }
+    assert!(faults.is_empty(), "{}, seed {}: {faults:#?}", guard.name, plan.seed);
+}
+
+/// One seed, or twelve where `EXTENSIVE` is set.
+fn seeds() -> std::ops::Range<u64> {
+    if std::env::var_os("EXTENSIVE").is_some() { 1..13 } else { 1..2 }
+}
 
 #[test]
-fn closed_forms_agree_with_mpmath() {
-    use Divisor::{Mle, Unbiased};
-    // Every truth: mpmath, 40 digits, rounded to the nearest f64.
-    for (prediction, truth) in [
-        (c4(2), 0.797_884_560_802_865_4),
-        (c4(3), 0.886_226_925_452_758),
-        (c4(10), 0.972_659_274_121_588_2),
-        (c4(1000), 0.999_749_781_101_513_2),
-        (expected_power(10, 1, 0.5, Mle), 0.922_745_608_053_087_1),
-        (expected_power(20, 15, 2.0, Unbiased), 4.487_303_113_194_06),
-        (expected_power(8, 6, 0.3, Unbiased), 0.832_866_676_071_264_4),
-        (expected_log(2, 1, Unbiased), -1.270_362_845_461_478_2),
-        (expected_log(100, 1, Unbiased), -0.010_135_018_848_272_835),
-        (expected_log(10, 1, Mle), -0.220_566_986_074_571_47),
-        (variance_of_log(2, 1), 4.934_802_200_544_679),
-        (variance_of_log(10, 1), 0.248_725_103_039_010_38),
-        (mean_drift(20, 15, Mle), 0.536_708_769_840_246_6),
-        (accumulate_variance(6, 8, Mle), 0.762_320_129_910_020_5),
-        (accumulate_variance(6, 8, Unbiased), 0.909_282_949_721_451_7),
-        (accumulate_limit(2, Mle), 0.358_187_786_013_244),
-        (accumulate_limit(100, Mle), 0.983_631_643_083_466),
-        (accumulate_limit(2, Unbiased), 2.0 / 3.0),
-        (accumulate_limit(6, Unbiased), 0.891_467_659_765_824_8),
-        (accumulate_fourth(6, 8), 0.957_830_820_305_335_2),
-    ] {
-        let error = (prediction.value - truth).abs();
-        assert!(error <= 1e-12 * truth.abs(), "{prediction} against {truth}");
+fn guards_pass_and_reject_every_planted_mistake() {
+    let others = [crate::conservation::GUARDS, crate::rates::GUARDS, METRIC_GUARDS];
+    for seed in seeds() {
+        for guard in GUARDS.iter().chain(others.into_iter().flatten()) {
+            let start = std::time::Instant::now();
+            stands(guard, &Plan { seed, replicates: guard.replicates });
+            if seeds().end > 2 {
+                println!("{} {seed}: {:?}", guard.name, start.elapsed());
+            }
+        }
     }
 }
 
 #[test]
-fn variance_and_drift_of_the_mle_are_conserved() {
-    for (n, t) in [(2, 1), (7, 3), (100, 50)] {
-        let kept = expected_power(n, t, 1.0, Divisor::Mle).value;
-        assert!((kept + mean_drift(n, t, Divisor::Mle).value - 1.0).abs() <= 1e-13);
+fn figures_are_drawn_with_points_near_their_lines() {
+    let rooms = [FIGURES, crate::conservation::FIGURES, crate::rates::FIGURES];
+    for figure in rooms.into_iter().flatten() {
+        let start = std::time::Instant::now();
+        let series = (figure.series)(&Plan { seed: 1, replicates: figure.replicates });
+        if seeds().end > 2 {
+            println!("{}: {:?}", figure.name, start.elapsed());
+        }
+        assert!(series.len() >= 2, "{}", figure.name);
+        for series in series {
+            assert!(series.line.iter().all(|(x, y)| x.is_finite() && y.is_finite()));
+            for point in &series.points {
+                let near = series.line.iter().find(|(x, _)| (x - point.x).abs() < 1e-9);
+                let (_, y) =
+                    near.unwrap_or_else(|| panic!("{}: no line at {point:?}", figure.name));
+                // Seven standard errors and a hundredth for starts that are not quite forgotten.
+                let close = (point.mean - y).abs() <= 7.0 * point.standard_error + 0.01 * y.abs();
+                assert!(close, "{} {}: {point:?} against {y}", figure.name, series.label);
+            }
+        }
     }
 }
 
@@ -49,95 +71,116 @@ fn variance_and_drift_of_the_mle_are_conserved() {
 fn fits_by_hand_and_merged() {
     // 1, 2, 6: mean 3, squares 4 + 1 + 9 = 14.
     let samples = [1.0, 2.0, 6.0];
-    assert_eq!(Gaussian::fit(&samples, Divisor::Mle), Gaussian { mean: 3.0, var: 14.0 / 3.0 });
-    assert_eq!(Gaussian::fit(&samples, Divisor::Unbiased).var, 7.0);
-    let mut pool = Pool::default();
-    pool.add(&samples[..1]);
+    let fit = |divisor, pool: &Pool| Gaussian::standard(divisor).fit(pool).expect("three samples");
+    let mle = fit(Divisor::Mle, &Pool::of(&samples));
+    assert_eq!((mle.mean, mle.var), (3.0, 14.0 / 3.0));
+    assert_eq!(fit(Divisor::Unbiased, &Pool::of(&samples)).var, 7.0);
+    assert_eq!(fit(Divisor::Fixed(7.0), &Pool::of(&samples)).var, 2.0);
+    let mut pool = Pool::of(&samples[..1]);
     pool.add(&samples[1..]);
-    let merged = pool.fit(Divisor::Unbiased);
+    let merged = fit(Divisor::Unbiased, &pool);
     assert!((merged.mean - 3.0).abs() <= 1e-15 && (merged.var - 7.0).abs() <= 1e-14);
-}
-
-/// The squared ratios `ν σ_t²/σ_{t−1}²` and the normalised drift of every replicate.
-fn chains(divisor: Divisor, generations: usize) -> Vec<Vec<Gaussian>> {
-    replicates(40_000, |item| {
-        chain(Gaussian::STANDARD, 10, generations, Protocol::Replace, divisor, SEED, item)
-    })
+    assert!(Gaussian::standard(Divisor::Unbiased).fit(&Pool::of(&[1.0])).is_err());
+    assert!(Gaussian::standard(Divisor::Mle).fit(&Pool::default()).is_err());
 }
 
 #[test]
-fn replaced_variances_follow_the_exact_law() {
-    // n = 10, t = 5, R = 40,000. KS at 4e-9, |z| ≤ 6.5 at known variance (8e-11 each).
-    let runs = chains(Divisor::Unbiased, 5);
-    let pivots: Vec<f64> = runs.iter().map(|run| 9.0 * run[5].var / run[4].var).collect();
-    let chi2 = |nu: f64| ChiSquared::new(nu).expect("positive degrees of freedom");
-    let limit = KS_LIMIT / (pivots.len() as f64).sqrt();
-    assert!(ks_distance(&pivots, |x| chi2(9.0).cdf(x)) <= limit);
-    // Power: ten degrees of freedom, as if the mean were known, is rejected.
-    assert!(ks_distance(&pivots, |x| chi2(10.0).cdf(x)) > limit);
-
-    let logs: Vec<f64> = runs.iter().map(|run| run[5].var.ln()).collect();
-    let spread = variance_of_log(10, 5).value;
-    let z = |truth: f64| z_statistic(&logs, truth, spread).abs();
-    assert!(z(expected_log(10, 5, Divisor::Unbiased).value) <= Z_LIMIT);
-    // Power: the divisor n for n − 1, and one generation more, are rejected.
-    assert!(z(expected_log(10, 5, Divisor::Mle).value) > Z_LIMIT);
-    assert!(z(expected_log(10, 6, Divisor::Unbiased).value) > Z_LIMIT);
+fn subsamples_come_from_their_pool() {
+    let mut stream = Stream::new(1, "test", 0, 0);
+    let law = Gaussian::standard(Divisor::Mle);
+    let mut pool = law.pool_of_samples();
+    law.draw(&mut pool, 7, 1.0, &mut stream);
+    let all = law.subsample(&pool, 7, false, &mut stream);
+    assert!((all.mean() - pool.mean()).abs() <= 1e-15);
+    assert!((all.squares() - pool.squares()).abs() <= 1e-14);
+    assert_eq!(law.subsample(&pool, 50, true, &mut stream).count(), 50);
+    let law = MultiGaussian::standard(2, Divisor::Mle);
+    let mut pool = law.pool_of_samples();
+    law.draw(&mut pool, 7, 1.0, &mut stream);
+    let (all, whole) = (law.subsample(&pool, 7, false, &mut stream), law.fit(&pool));
+    let (all, whole) = (law.fit(&all).expect("seven"), whole.expect("seven"));
+    assert!((all.covariance - whole.covariance).amax() <= 1e-14);
 }
 
 #[test]
-fn replaced_variances_of_the_mle_collapse_at_the_stated_rate() {
-    let runs = chains(Divisor::Mle, 5);
-    let vars: Vec<f64> = runs.iter().map(|run| run[5].var).collect();
-    let first = expected_power(10, 5, 1.0, Divisor::Mle).value;
-    let spread = expected_power(10, 5, 2.0, Divisor::Mle).value - first * first;
-    let z = |truth: f64| z_statistic(&vars, truth, spread).abs();
-    assert!(z(first) <= Z_LIMIT);
-    assert!(z(expected_power(10, 6, 1.0, Divisor::Mle).value) > Z_LIMIT);
-    assert!(z(1.0) > Z_LIMIT);
+fn a_singular_covariance_is_sampled_in_its_own_directions() {
+    // Two samples of three dimensions lie on a line; so do all later ones.
+    let truth = MultiGaussian::standard(3, Divisor::Mle);
+    let run = chain(&truth, &Recursion::replace(2), 3, 1, 0).expect("n = 2");
+    for model in &run[1..] {
+        let spectrum = model.covariance.clone().symmetric_eigen().eigenvalues;
+        let positive = spectrum.iter().filter(|&&x| x > 1e-12 * spectrum.max()).count();
+        assert_eq!(positive, 1, "{spectrum}");
+    }
 }
 
 #[test]
-fn the_mean_drifts_as_a_normal_sum() {
-    let runs = chains(Divisor::Unbiased, 5);
-    let pivot = |first: usize| -> Vec<f64> {
-        let scaled = |run: &Vec<Gaussian>| {
-            let variance: f64 = run[first..first + 5].iter().map(|model| model.var / 10.0).sum();
-            run[5].mean / variance.sqrt()
-        };
-        runs.iter().map(scaled).collect()
-    };
-    let squares: Vec<f64> = pivot(0).iter().map(|x| x * x).collect();
-    // Pivot² ~ χ²_1: mean 1, variance 2. The mean itself has the variance t/n exactly.
-    assert!(z_statistic(&pivot(0), 0.0, 1.0).abs() <= Z_LIMIT);
-    assert!(z_statistic(&squares, 1.0, 2.0).abs() <= Z_LIMIT);
-    let means: Vec<f64> = runs.iter().map(|run| run[5].mean).collect();
-    let drift = mean_drift(10, 5, Divisor::Unbiased).value;
-    assert!(z_statistic(&means, 0.0, drift).abs() <= Z_LIMIT);
-    // Power: the variances of one generation later are rejected.
-    let late: Vec<f64> = pivot(1).iter().map(|x| x * x).collect();
-    assert!(z_statistic(&late, 1.0, 2.0).abs() > Z_LIMIT);
+fn a_collapsed_chain_ends_at_zero_and_not_at_an_error() {
+    let truth = Gaussian::standard(Divisor::Unbiased);
+    let end = last(&truth, &Recursion::replace(2), 5_000, 1, 0).expect("n = 2");
+    assert_eq!(end.var, 0.0);
+    assert!(end.mean.is_finite());
 }
 
 #[test]
-fn accumulated_variances_keep_the_stated_share() {
-    // n = 6, t = 8, R = 40,000; the variance is E σ⁴ − (E σ²)².
-    let vars = replicates(40_000, |item| {
-        let (protocol, divisor) = (Protocol::Accumulate, Divisor::Mle);
-        chain(Gaussian::STANDARD, 6, 8, protocol, divisor, SEED, item)[8].var
-    });
-    let truth = accumulate_variance(6, 8, Divisor::Mle).value;
-    let spread = accumulate_fourth(6, 8).value - truth * truth;
-    let z = |truth: f64| z_statistic(&vars, truth, spread).abs();
-    assert!(z(truth) <= Z_LIMIT);
-    // Power: the other divisor, the replaced product and a dropped first block are rejected.
-    assert!(z(accumulate_variance(6, 8, Divisor::Unbiased).value) > Z_LIMIT);
-    assert!(z(expected_power(6, 8, 1.0, Divisor::Mle).value) > Z_LIMIT);
-    assert!(z(truth / (1.0 - 1.0 / 6.0)) > Z_LIMIT);
+fn what_is_outside_the_domain_is_refused() {
+    use Divisor::{Fixed, Mle, Unbiased};
+    for refused in [
+        c4(1).is_err(),
+        c4(0).is_err(),
+        expected_power(5, 1, -2.0, Unbiased).is_err(),
+        expected_power(5, 1, f64::NAN, Unbiased).is_err(),
+        expected_power(2, 1_000_000, 2.0, Unbiased).is_err(),
+        log_rate(10, Fixed(0.0)).is_err(),
+        log_rate(10, Fixed(f64::INFINITY)).is_err(),
+        time_bound(10, 1.5, Mle).is_err(),
+        expected_time(10, 0.1, Fixed(1.0)).is_err(),
+        expected_kl_to_truth(3, 1, Mle).is_err(),
+        survival(10, 5, 0.0, Mle).is_err(),
+        survival(10, 5, f64::NAN, Mle).is_err(),
+        suresh_bound(10, 5, -1.0).is_err(),
+        survival_of_three(-1.0).is_err(),
+        lyapunov(3, 3, 1, Unbiased).is_err(),
+        lyapunov(3, 9, 4, Unbiased).is_err(),
+        det_power(3, 4, -0.5, Unbiased).is_err(),
+        accumulate_variance(6, 8, Fixed(3.0)).is_err(),
+        accumulate_log(6, 10_001).is_err(),
+        budget_limit(6, 0).is_err(),
+        fresh(5, 1.1, 1.0, 3).is_err(),
+        fresh_limit(5, 0.0, 1.0).is_err(),
+        fresh_limit(5, 0.1, 9.0).is_err(),
+        fixed(5, 0.1, 3).is_err(),
+        half_share(1).is_err(),
+        effective_samples(5, 0.5, 0.0).is_err(),
+        biased_rate(5, -1.0, Mle).is_err(),
+        Pair::new(0.0, 0.0, 1.0).is_err(),
+        Pair::new(f64::NAN, 1.0, 1.0).is_err(),
+        entropy(-1.0).is_err(),
+    ] {
+        assert!(refused);
+    }
+    let asymmetric = nalgebra::DMatrix::from_row_slice(2, 2, &[1.0, 0.5, 0.0, 1.0]);
+    assert!(bures_squared(&asymmetric, &asymmetric).is_err());
 }
 
 #[test]
-fn chains_repeat_and_do_not_depend_on_their_length() {
-    let run = |t| chain(Gaussian::STANDARD, 4, t, Protocol::Accumulate, Divisor::Unbiased, 3, 9);
-    assert_eq!(run(6)[..4], run(3)[..]);
+fn closed_forms_agree_where_they_meet() {
+    for (n, t) in [(2, 1), (7, 3), (100, 50), (1_000_000, 1_000_000)] {
+        let kept = expected_power(n, t, 1.0, Divisor::Mle).expect("n > 1");
+        let drift = mean_drift(n, t, Divisor::Mle).expect("n > 1");
+        assert!((kept + drift - 1.0).abs() <= 1e-13);
+        let pooled = accumulate_variance(n, t, Divisor::Mle).expect("n > 1");
+        let wander = accumulate_drift(n, t).expect("n > 1");
+        assert!((pooled + wander - 1.0).abs() <= 1e-13);
+    }
+    // A budget of everything is no budget.
+    let all = budget_variance(6, usize::MAX >> 12, 8).expect("n = 6");
+    assert!((all - accumulate_variance(6, 8, Divisor::Mle).expect("n = 6")).abs() <= 1e-13);
+    // In the limit of many generations each chain is at its fixed point.
+    let (late, limit) = (fresh(15, 0.2, 0.7, 900), fresh_limit(15, 0.2, 0.7));
+    let (late, limit) = (late.expect("inside"), limit.expect("inside"));
+    assert!((late.variance - limit.variance).abs() <= 1e-14);
+    assert!((late.displacement - limit.displacement).abs() <= 1e-14);
+    let coins = (coin(15, 0.2, 900).expect("inside"), coin_limit(15, 0.2).expect("inside"));
+    assert!((coins.0 - coins.1).abs() <= 1e-14);
 }

@@ -1,0 +1,5 @@
+//! Figures of the categorical sections.
+
+use crate::figure::Figure;
+
+pub(super) const FIGURES: &[Figure] = &[];
