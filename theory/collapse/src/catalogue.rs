@@ -20,7 +20,7 @@ pub struct Family {
 }
 
 /// All families, in the order of the theory.
-pub const FAMILIES: &[Family] = &[];
+pub const FAMILIES: &[Family] = &[crate::tce::FAMILY];
 
 /// All entries, in the order of the theory.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

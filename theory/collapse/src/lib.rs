@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod special;
 pub mod stated;
 pub mod stats;
+pub mod tce;
 
 pub use catalogue::{FAMILIES, Family};
 pub use check::{Guard, Outcome, Plan};

@@ -1,5 +1,11 @@
 //! Special functions that `statrs` lacks or computes with too much cancellation.
 
+pub mod beta_tail;
+pub mod deviance;
+pub mod hazard;
+pub mod power_moment;
+pub mod root;
+
 /// `ψ'(x)` for `x > 0`: recurrence up to 12, then the asymptotic series
 /// `1/x + 1/(2x²) + Σ B_{2k}/x^{2k+1}`, whose first omitted term is below 1e-15 there.
 pub fn trigamma(x: f64) -> f64 {

@@ -1,0 +1,3 @@
+//! Figures of the family.
+use crate::figure::Figure;
+pub const FIGURES: &[Figure] = &[];
