@@ -4,6 +4,7 @@
 //! `q' ∝ p·1[q ≤ γ]`: the majority token is deleted, and the model collapses to the other one.
 
 use super::clip_chain::effective_cap;
+use super::water_filling::ROUNDING;
 use super::{GAMMA, OWN, SAMPLES, require_count, require_size};
 use crate::prediction::{Digits, Entry, Input, Kind};
 use crate::refusal::{Refusal, require};
@@ -67,12 +68,15 @@ fn outside(x: f64, n: usize) -> f64 {
 
 /// Whether neither token is dropped; equality keeps, also after a rounding of `1 − γ`.
 pub(super) fn is_kept(x: f64, gamma: f64) -> bool {
-    let cap = gamma * (1.0 + super::water_filling::ROUNDING);
+    let cap = gamma * (1.0 + ROUNDING);
     x <= cap && 1.0 - x <= cap
 }
 
-/// The same for many samples, `1 + 2n[h(p) − h(γ_e)]` with the binary entropy `h` in nats and
-/// Siegmund's boundary `γ_e`; plain cross entropy takes about `2n h(p)`.
+/// The same for many samples, `1 + 2n[h(p) − h(g)]` with the binary entropy `h` in nats and the
+/// boundary `g = (⌊nγ⌋ + ½)/n + 0.5826 √(γ(1 − γ)/n)`; plain cross entropy takes about `2n h(p)`.
+///
+/// *Derivation.* `2n h` solves `½ (p(1 − p)/n) e'' = −1`. The walk leaves the band over its overshoot
+/// (Siegmund), which on counts is measured from half way between the last kept share and the next.
 ///
 /// ```
 /// let time = fortifai_collapse::tce::filter_chain::diffusion_time(100, 0.8, 0.5)?;
@@ -82,10 +86,11 @@ pub(super) fn is_kept(x: f64, gamma: f64) -> bool {
 /// Checked by the guard `tce-filter-chain`.
 ///
 /// # Errors
-/// If `n` is 0, `gamma` is outside `[½, 1)` or `p` outside `(1 − γ_e, γ_e)`.
+/// If `n` is 0, `gamma` is outside `[½, 1)` or `p` outside `(1 − g, g)`.
 pub fn diffusion_time(n: usize, gamma: f64, p: f64) -> Result<f64, Refusal> {
     require_chain(n, gamma, p)?;
-    let cap = effective_cap(n, gamma)?;
+    let lattice = ((n as f64 * gamma * (1.0 + ROUNDING)).floor() + 0.5) / n as f64;
+    let cap = (effective_cap(n, gamma)? - gamma + lattice).min(1.0);
     require(p < cap && p > 1.0 - cap, "p", p, &format!("{} < p < {cap}", 1.0 - cap))?;
     let entropy = |p: f64| if p < 1.0 { -p * p.ln() - (1.0 - p) * (-p).ln_1p() } else { 0.0 };
     Ok(1.0 + 2.0 * n as f64 * (entropy(p) - entropy(cap)))
@@ -116,9 +121,9 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         id: "T2",
         name: "the same for many samples",
-        formula: "E T ~ 1+2n[h(p)-h(gamma_e)], gamma_e = gamma+0.5826 sqrt(gamma(1-gamma)/n)",
+        formula: "E T ~ 1+2n[h(p)-h(g)], g = (floor(n gamma)+1/2)/n+0.5826 sqrt(gamma(1-gamma)/n)",
         kind: Kind::Asymptotic,
-        domain: "1/2 ≤ gamma < 1, 1-gamma_e < p < gamma_e",
+        domain: "1/2 ≤ gamma < 1, 1-g < p < g",
         digits: Digits::Elementary,
         inputs: &[SAMPLES, GAMMA, FIRST],
         value: |inputs| {

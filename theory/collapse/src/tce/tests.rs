@@ -124,3 +124,49 @@ fn every_entry_can_be_predicted_and_is_named_once() {
     names.dedup();
     assert_eq!(all, names.len());
 }
+
+#[test]
+fn guards_pass_and_refuse_planted_mistakes() {
+    // One seed; with EXTENSIVE set, ten more.
+    let seeds = if std::env::var_os("EXTENSIVE").is_some() { 11 } else { 1 };
+    for guard in FAMILY.guards.iter().copied().flatten() {
+        for seed in 1..=seeds {
+            let plan = crate::Plan { seed, replicates: guard.replicates };
+            let outcomes = (guard.run)(&plan);
+            assert!(outcomes.iter().any(|outcome| outcome.mistakes.len() > 1), "{}", guard.name);
+            for outcome in outcomes {
+                assert!(outcome.passed, "{} with seed {seed}: {outcome:?}", guard.name);
+                let missed = outcome.mistakes.iter().find(|mistake| !mistake.rejected);
+                assert!(missed.is_none(), "{} with seed {seed}: {outcome:?}", guard.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn thresholds_outside_their_domain_are_refused_by_name_and_value() {
+    let said = capped_fit(&[0.5, 0.5], 1.5).expect_err("above 1").to_string();
+    assert_eq!(said, "gamma = 1.5, but 0 < gamma ≤ 1 is needed.");
+    for gamma in [0.0, -0.1, 1.5, f64::NAN] {
+        for entry in entries().filter(|entry| entry.inputs.iter().any(|i| i.name == "gamma")) {
+            let mut inputs = entry.example();
+            inputs.set("gamma", Value::Number(gamma));
+            let said = entry.predict(&inputs).expect_err(entry.formula).to_string();
+            assert!(said.contains("gamma = "), "{said}");
+            assert!(said.contains(&gamma.to_string()), "{said}");
+        }
+    }
+}
+
+#[test]
+fn figures_are_drawn_with_few_replicates() {
+    for figure in FAMILY.figures.iter().copied().flatten() {
+        for series in (figure.series)(&crate::Plan { seed: 1, replicates: 10 }) {
+            assert!(series.line.len() > 1 && series.points.len() > 1, "{}", figure.name);
+            let finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
+            assert!(series.line.iter().all(finite), "{}", figure.name);
+            let drawn = series.points.iter().all(|point| finite(&(point.x, point.mean)));
+            assert!(drawn, "{} {}", figure.name, series.label);
+        }
+    }
+}
