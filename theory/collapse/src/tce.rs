@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | refit ([`mask`]) | the frozen generator | maximum likelihood of the kept samples | filtering data, then fitting |
 //! | iterated refit | the iterate, refit each time | the same, repeated | hard EM; it may oscillate |
-//! | gradient flow ([`flow`], [`gaussian_flow`], [`water_filling`]) | the parameters at every step | the sliding-mode stationary point | gradient descent on the loss |
+//! | gradient flow ([`flow()`], [`gaussian_flow`], [`water_filling`]) | the parameters at every step | the sliding-mode stationary point | gradient descent on the loss |
 //!
 //! They agree where nothing is masked and differ in kind elsewhere. A Gaussian gets a floor
 //! `σ_γ = 1/(γ√(2π))` under its standard deviation ([`mask`], [`walk`], [`passage`]); a categorical
