@@ -85,7 +85,7 @@ Proof.
     pose proof (product_in_unit t) as [_ P1]. pose proof (square_pos t) as Hs.
     set (x := / (INR n * (INR (S t) * INR (S t)))).
     assert (Hx : x = / INR n * / (INR (S t) * INR (S t))).
-    { unfold x. apply Rinv_mult_distr; lra. }
+    { unfold x. apply Rinv_mult. }
     assert (0 < / (INR (S t) * INR (S t))) by (apply Rinv_0_lt_compat; lra).
     assert (0 <= x) by (rewrite Hx; nra).
     assert (product n t - x <= product n t * (1 - x)) by nra.

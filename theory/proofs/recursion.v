@@ -59,7 +59,8 @@ Lemma expect_sum p n w : forall F : nat -> list nat -> R,
   expect p n (fun s => sum w (fun i => F i s)) = sum w (fun i => expect p n (F i)).
 Proof.
   intro F. induction w as [|w IH]; simpl.
-  - rewrite <- (Rmult_0_l (expect p n (fun _ => 0))), <- expect_scale.
+  - pose proof (expect_scale p n 0 (fun _ => 0)) as H.
+    rewrite Rmult_0_l in H. simpl. transitivity (expect p n (fun _ => 0 * 0)); [|exact H].
     apply expect_ext. intros. ring.
   - now rewrite expect_plus, IH.
 Qed.
@@ -77,7 +78,8 @@ Qed.
 
 Lemma expect_const n c : expect p n (fun _ => c) = c.
 Proof.
-  induction n as [|n IH]; simpl; [easy|]. rewrite <- (average c) at 2.
+  induction n as [|n IH]; simpl; [easy|].
+  transitivity (sum v (fun k => p k * c)); [|apply average].
   apply sum_ext. intros. now rewrite IH.
 Qed.
 
@@ -105,8 +107,8 @@ Proof.
     rewrite (expect_ext p n _ (fun s => delta k i + (2 * delta k i * count i s
                                                      + count i s * count i s))).
     + rewrite !expect_plus, expect_scale, expect_const, IH, count_mean by easy. ring.
-    + intros s _. rewrite (delta_symmetric i k), <- (delta_square k i) at 1.
-      rewrite <- (delta_square k i) at 3. ring.
+    + intros s _. rewrite (delta_symmetric k i). unfold delta.
+      destruct (Nat.eqb i k); ring.
 Qed.
 
 (* One generation: E H(p') = H(p)(1 − w²/n). *)

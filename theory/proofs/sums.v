@@ -18,9 +18,6 @@ Proof. intro H. unfold delta. now rewrite (proj2 (Nat.eqb_neq k t) H). Qed.
 Lemma delta_symmetric k t : delta k t = delta t k.
 Proof. unfold delta. now rewrite Nat.eqb_sym. Qed.
 
-Lemma delta_square k t : delta k t * delta k t = delta k t.
-Proof. unfold delta. destruct (Nat.eqb k t); lra. Qed.
-
 Lemma sum_ext v f g : (forall k, (k < v)%nat -> f k = g k) -> sum v f = sum v g.
 Proof.
   induction v as [|v IH]; intro H; simpl; [easy|].
