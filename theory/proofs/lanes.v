@@ -123,8 +123,8 @@ Fixpoint walk {A} (zero : A) (add : A -> nat -> A) (n : nat) : nat -> A :=
   end.
 
 Definition lanes (x : nat -> R) := walk 0 (fun lane i => fl (lane + x i)).
-Definition exact (x : nat -> R) := walk 0 (fun lane i => lane + x i).
-Definition mass (x : nat -> R) := exact (fun i => Rabs (x i)).
+Definition unrounded (x : nat -> R) := walk 0 (fun lane i => lane + x i).
+Definition mass (x : nat -> R) := unrounded (fun i => Rabs (x i)).
 Definition terms := walk O (fun lane _ => S lane).
 
 (* lanes.rs, fn tree. *)
@@ -154,17 +154,19 @@ Qed.
 (* The first addition to a lane, 0 + x, is exact: a lane of c terms has rounded c − 1 times. *)
 Lemma lane_error x n l :
   (forall i, (i < n)%nat -> f32 (x i)) ->
-  (terms n l = 0%nat -> lanes x n l = 0 /\ exact x n l = 0) /\
-  approximates (Nat.pred (terms n l)) (lanes x n l) (exact x n l) (mass x n l).
+  (terms n l = 0%nat -> lanes x n l = 0 /\ unrounded x n l = 0) /\
+  approximates (Nat.pred (terms n l)) (lanes x n l) (unrounded x n l) (mass x n l).
 Proof.
   induction n as [|n IH]; intro H.
-  - split; [easy|]. simpl. rewrite <- Rabs_R0 at 3. apply approximates_exactly, f32_zero.
+  - split; [easy|]. pose proof (approximates_exactly 0 f32_zero) as A.
+    rewrite Rabs_R0 in A. exact A.
   - destruct (IH ltac:(auto)) as (Z & A). specialize (H n ltac:(lia)).
-    unfold lanes, exact, mass, terms in *. cbn [walk]. unfold add_at.
+    unfold mass, lanes, unrounded, terms in *. cbn [walk]. unfold add_at.
     destruct (Nat.eqb l (n mod 16)); [|now split].
     split; [easy|]. cbn [Nat.pred].
     destruct (walk 0%nat (fun lane _ => S lane) n l) as [|c] eqn:E.
-    + destruct (Z eq_refl) as (-> & ->). rewrite !Rplus_0_l, fl_exact by exact H.
+    + destruct (Z eq_refl) as (Z1 & Z2). rewrite Z1, Z2 in *.
+      rewrite !Rplus_0_l, fl_exact by exact H.
       destruct A as (_ & M & _). rewrite Rabs_R0 in M.
       destruct (approximates_exactly _ H) as (F & M' & E').
       repeat split; [exact F|lra|]. unfold growth in *. simpl in *. lra.
@@ -181,12 +183,12 @@ Qed.
 Lemma tree_is_sum a : tree Rplus a = sum 16 a.
 Proof. unfold tree. simpl. ring. Qed.
 
-Lemma lanes_hold_every_term x n : sum 16 (exact x n) = sum n x.
+Lemma lanes_hold_every_term x n : sum 16 (unrounded x n) = sum n x.
 Proof.
-  induction n as [|n IH]; [simpl; ring|].
-  cbn [sum]. rewrite <- IH. pose proof (Nat.mod_upper_bound n 16 ltac:(lia)) as Hm.
+  induction n as [|n IH]; [unfold unrounded; simpl; ring|].
+  change (sum (S n) x) with (sum n x + x n). rewrite <- IH. pose proof (Nat.mod_upper_bound n 16 ltac:(lia)) as Hm.
   rewrite <- (sum_delta 16 (n mod 16) (fun _ => x n) Hm), <- sum_plus.
-  apply sum_ext. intros l _. unfold exact. cbn [walk]. unfold add_at, delta.
+  apply sum_ext. intros l _. unfold unrounded. cbn [walk]. unfold add_at, delta.
   destruct (Nat.eqb l (n mod 16)); ring.
 Qed.
 
