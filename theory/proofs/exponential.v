@@ -1,6 +1,8 @@
 (* The two facts about e^r that the error analysis of the f32 exponential starts from: what Taylor's
    polynomial to r^7 leaves out, and eleven digits of ln 2. *)
 
+(* Modelled: src/cpu/real.rs: for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] { *)
+
 From Coq Require Import Reals Lra Lia.
 From Coquelicot Require Import Coquelicot.
 Open Scope R_scope.

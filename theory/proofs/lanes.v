@@ -6,6 +6,14 @@
    The format is IEEE single precision with subnormal numbers, rounding to nearest, ties to even.
    Overflow is outside the model: the exponent has no upper end. *)
 
+(* Modelled: src/cpu/lanes.rs: pub const LANES: usize = 16;
+   Modelled: src/cpu/lanes.rs: let eight: [R; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
+   Modelled: src/cpu/lanes.rs: let four: [R; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+   Modelled: src/cpu/lanes.rs: (four[0] + four[2]) + (four[1] + four[3])
+   Modelled: src/cpu/classifier.rs: z[target] = R::zero();
+   Modelled: src/cpu/classifier.rs: let rest = lanes::sum(z);
+   Modelled: src/cpu/classifier.rs: let total = rest + own; *)
+
 From Coq Require Import Reals Lra Lia Arith ZArith.
 From Flocq Require Import Core Plus_error Relative.
 From Proofs Require Import sums.

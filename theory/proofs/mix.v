@@ -1,6 +1,8 @@
 (* The share of `mix:α`: round(α·budget) in f64, half away from zero, never exceeds the budget.
    The budget is below 2^53 tokens, so that it is an f64 exactly. *)
 
+(* Modelled: src/collapse/protocol.rs: let real = (alpha * pool.budget as f64).round() as usize; *)
+
 From Coq Require Import Reals ZArith Lra Lia.
 From Flocq Require Import Core.
 Open Scope R_scope.

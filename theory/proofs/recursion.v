@@ -6,6 +6,10 @@
 
    for blocks of n_k tokens that bring the pool to N_k. *)
 
+(* Modelled: theory/collapse/src/categorical.rs: let counts = models[generation - 1].sample(n, &mut stream);
+   Modelled: theory/collapse/src/categorical.rs: models.push(Categorical::fit(&pool));
+   Modelled: theory/collapse/src/protocol.rs: kept * (1.0 - block as f64 / (pool as f64 * pool as f64)) *)
+
 From Coq Require Import Reals Lra Lia Arith List.
 From Proofs Require Import sums.
 Open Scope R_scope.

@@ -1,6 +1,9 @@
 (* The last step of the f32 exponential: value = sum · 2^half · 2^(n − half), with n the integer and
    sum ≈ e^R, so that sum·2^n ≈ e^x. Where nothing is subnormal the products are exact, and for x in
-   [−87.3, 88.7] nothing is subnormal and nothing overflows. *)
+   [−87.31, 88.7] nothing is subnormal and nothing overflows. *)
+
+(* Modelled: src/cpu/real.rs: let value = sum * scale(half) * scale(bits - half);
+   Modelled: src/cpu/real.rs: let value = if self < -87.3 { 0.0 } else { value }; *)
 
 From Coq Require Import Reals ZArith Lra Lia.
 From Flocq Require Import Core Mult_error.
@@ -24,7 +27,7 @@ Proof. apply bpow_exp. Qed.
 
 (* Two units in the last place below e^x is still above 2^−126. *)
 Theorem exp_stays_normal x :
-  - 87.3 <= x -> bpow radix2 (-126) <= (1 - / 4194304) * exp x.
+  - 87.31 <= x -> bpow radix2 (-126) <= (1 - / 4194304) * exp x.
 Proof.
   intro H. pose proof ln_two_digits. rewrite power_of_two.
   pose proof (exp_pos (-126 * ln 2)).

@@ -3,6 +3,10 @@
 
      lse z = ln Σ_j e^(z_j),   softmax_k z = e^(z_k) / Σ_j e^(z_j). *)
 
+(* Modelled: src/cpu/classifier.rs: let (p, q) = (own / total, rest / total);
+   Modelled: src/cpu/classifier.rs: true => -(-q).ln_1p(),
+   Modelled: src/cpu/classifier.rs: false => log_total - (at_target - most), *)
+
 From Coq Require Import Reals Lra Lia Arith.
 From Proofs Require Import sums.
 Open Scope R_scope.

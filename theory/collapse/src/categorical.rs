@@ -86,6 +86,10 @@ pub fn chain(
 }
 
 /// `E H_t = H_0 Π_k (1 − n_k/N_k²)`, which is `H_0 (1 − 1/n)^t` for replaced data.
+///
+/// Proved: `replace_decay` in `theory/proofs/recursion.v`.
+/// Proved: `one_step_variance` in `theory/proofs/recursion.v`.
+/// Proved: `accumulate_decay` in `theory/proofs/accumulate.v`.
 pub fn expected_heterozygosity(
     truth: &Categorical,
     n: usize,

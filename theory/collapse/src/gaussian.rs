@@ -190,6 +190,11 @@ pub fn mean_drift(n: usize, generations: usize, divisor: Divisor) -> Stated {
 
 /// `E σ_t²` when the data accumulate: `Π_{k≤t} (1 − 1/(nk²))` (MLE) or
 /// `Π_{2≤k≤t} (1 − 1/(k(kn − 1)))` (unbiased).
+///
+/// The first product falls, and stays positive:
+/// Proved: `accumulate_decreases` in `theory/proofs/accumulate.v`.
+/// Proved: `accumulate_bound` in `theory/proofs/accumulate.v`.
+/// Proved: `accumulate_stays_positive` in `theory/proofs/accumulate.v`.
 pub fn accumulate_variance(n: usize, generations: usize, divisor: Divisor) -> Stated {
     let value = match divisor {
         Divisor::Mle => variance_kept(&Protocol::Accumulate.blocks(n, generations)).value,

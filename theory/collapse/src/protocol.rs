@@ -23,6 +23,9 @@ pub enum Protocol {
 /// *Derivation.* The pooled mean moves by `n_k/N_k` times the block's error, whose variance is
 /// `v/n_k`; the second moment is a martingale, so what the mean gains the inner variance loses.
 ///
+/// For the categorical law:
+/// Proved: `variance_after_schedule` in `theory/proofs/recursion.v`.
+///
 /// # Panics
 /// If a block or a pool is empty.
 pub fn variance_kept(blocks: &[(usize, usize)]) -> Stated {
