@@ -24,7 +24,7 @@
 (push) (assert (and (= len 11) (= t 4) (block i) (block j) (not (= i j)) (input i place)))
 (check-sat) (pop)
 
-(echo "goal at_least_one_block")
+(echo "step at_least_one_block")
 (push) (assert (not (>= count 1))) (check-sat) (pop)
 
 (echo "goal blocks_stay_inside")  ; no slice is out of range

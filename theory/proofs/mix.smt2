@@ -25,7 +25,7 @@
 (echo "witness permutations_exist")
 (push) (assert (and (= n 3) (permutes a) (= (select a 0) 2))) (check-sat) (pop)
 
-(echo "goal shuffle_starts_as_a_permutation")
+(echo "step shuffle_starts_as_a_permutation")
 (push) (assert (forall ((i Int)) (= (select a i) i))) (assert (not (permutes a))) (check-sat) (pop)
 
 (echo "goal swap_keeps_a_permutation")
@@ -63,7 +63,7 @@
 (define-fun end () Int (- len (to_int (* (to_real len) share))))
 (echo "witness something_is_carved")
 (push) (assert (and (= len 10) (= share 0.25) (= end 8))) (check-sat) (pop)
-(echo "goal carve_stays_inside")
+(echo "step carve_stays_inside")
 (push) (assert (and (>= len 0) (<= 0.0 share 0.5) (not (<= 0 end len)))) (check-sat) (pop)
 (echo "goal carve_splits_every_piece")
 (push) (assert (and (<= 0 end len) (<= 0 i) (< i len)))

@@ -25,10 +25,10 @@
 (define-fun passed ((k Int) (sum Int)) Bool
   (and (<= 0 k n) (= sum (P k)) (forall ((j Int)) (=> (and (<= 0 j) (< j k)) (< (P j) tokens)))))
 
-(echo "goal take_starts")
+(echo "step take_starts")
 (push) (assert (not (passed 0 0))) (check-sat) (pop)
 
-(echo "goal take_goes_on")
+(echo "step take_goes_on")
 (push) (assert (and (passed k sum) (< k n) (< sum tokens)))
 (assert (not (passed (+ k 1) (+ sum (len k))))) (check-sat) (pop)
 
@@ -48,7 +48,7 @@
 
 ; P rises strictly: from j to any later k, by induction over k.
 (declare-const j Int)
-(echo "goal prefix_sums_rise")
+(echo "step prefix_sums_rise")
 (push)
 (assert (and (<= 0 j) (<= j k) (< k n)))
 (assert (or (= j k) (< (P j) (P k))))  ; base j = k, or the hypothesis
@@ -76,16 +76,16 @@
                              :pattern ((share g)))))
 (assert (forall ((g Int)) (! (=> (<= 0 g generations) (takes (share g) (B g))) :pattern ((B g)))))
 
-(echo "goal first_split_starts_at_zero")
+(echo "step first_split_starts_at_zero")
 (push) (assert (not (= (B 0) 0))) (check-sat) (pop)
 
-(echo "goal last_split_ends_at_the_end")
+(echo "step last_split_ends_at_the_end")
 (push) (assert (>= (P n) 0))
 (assert (not (= (B generations) n))) (check-sat) (pop)
 
 (declare-const g Int)
 (declare-const unit Int)
-(echo "goal splits_do_not_run_backwards")
+(echo "step splits_do_not_run_backwards")
 (push) (assert (and (<= 0 g) (< g generations) (>= (P n) 0)))
 (assert (not (<= (B g) (B (+ g 1))))) (check-sat) (pop)
 
