@@ -89,7 +89,11 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        // x = n ln 2 + r with |r| ≤ ln 2 / 2; Taylor to r^7 leaves 6e-9 relative.
+        // x = n ln 2 + r with |r| ≤ ln 2 / 2; Taylor to r^7 leaves 7e-9 relative.
+        // Proved: `taylor_seven` in `theory/proofs/exponential.v`.
+        // Proved: `exp_reduction` in `theory/proofs/exp_reduction.g`.
+        // Proved: `exp_polynomial` in `theory/proofs/exp_polynomial.g`.
+        // Proved: `scaling_is_exact` in `theory/proofs/scale.v`.
         const LOG2_E: f32 = std::f32::consts::LOG2_E;
         const LN_2_HIGH: f32 = 0.693_359_4; // 0x3f318000: 12 trailing zero bits, n·LN_2_HIGH is exact
         const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -166,7 +170,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        // As for f32, with Taylor to r^13: 4e-18 relative is left.
+        // As for f32, with Taylor to r^13: 6e-18 relative is left.
         const LOG2_E: f64 = std::f64::consts::LOG2_E;
         const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1; // 0x3fe62e42fee00000
         const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
