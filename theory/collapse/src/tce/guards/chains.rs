@@ -64,7 +64,7 @@ fn clipped(plan: &Plan) -> Vec<Outcome> {
     let law = known(clip_chain::stationary(n, gamma));
     let early = known(clip_chain::law_after(n, gamma, 0.3, 5));
     let one_sided = {
-        // Only the majority side clipped: the chain is absorbed at 0, here 1e-9 short of it.
+        // Only the likelier side clipped; an empty count restarts, or 0 would absorb everything.
         let mut rows: Vec<Vec<f64>> =
             (0..=n).map(|x| binomial_law(n, (x as f64 / n as f64).min(gamma))).collect();
         rows[0] = binomial_law(n, 0.15);
