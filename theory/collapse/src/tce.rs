@@ -143,7 +143,7 @@ fn require_size(name: &str, value: usize, most: usize) -> Result<(), Refusal> {
 
 /// Refuses what is no law: probabilities, none negative, of sum 1 within 1e-9.
 fn require_law(name: &str, law: &[f64]) -> Result<(), Refusal> {
-    if let Some(p) = law.iter().find(|p| !(**p >= 0.0)) {
+    if let Some(p) = law.iter().find(|p| p.is_nan() || **p < 0.0) {
         return Err(Refusal::new(format!(
             "{name} holds the probability {p}, but none may be negative."
         )));

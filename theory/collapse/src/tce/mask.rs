@@ -86,8 +86,8 @@ pub fn refit_factor(ratio: f64) -> Result<f64, Refusal> {
 /// T1-2: the refit map in units of the floor, `σ'/σ_γ = (σ/σ_γ) √A(c)`.
 ///
 /// ```
-/// let next = fortifai_collapse::tce::mask::refit(0.5)?;
-/// assert!(next > 0.9 && next < 1.107);
+/// let next = fortifai_collapse::tce::mask::refit(0.7)?;
+/// assert!(next > 1.0 && next < 1.107);
 /// # Ok::<(), fortifai_collapse::Refusal>(())
 /// ```
 /// Checked by the guard `tce-refit-map`.

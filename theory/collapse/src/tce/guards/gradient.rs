@@ -57,7 +57,7 @@ fn case(seed: u64, item: u64) -> Case {
     let (y, g) = (stream.below(v), 0.5 + 2.5 * stream.uniform());
     let p = softmax(&z);
     // Half of the cases are masked; the threshold stays clear of the probability.
-    let masked = item % 2 == 0;
+    let masked = item.is_multiple_of(2);
     let gamma = if masked { 0.9 * p[y] } else { 0.5 * (p[y] + 1.0) };
     // The mask is a constant: central differences of step 1e-6 err by 1e-10.
     let difference = |loss: &dyn Fn(f64) -> f64, k: usize| {
