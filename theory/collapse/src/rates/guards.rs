@@ -177,7 +177,7 @@ pub const FIGURES: &[Figure] = &[Figure {
     x: "generation",
     y: "probability of survival",
     log_y: true,
-    replicates: 4_000,
+    replicates: 2_000,
     series: extinction,
 }];
 
