@@ -7,14 +7,14 @@ use fortifai::tier::{AttentionShape, Tier};
 use fortifai_oracle::{Scalar, attention};
 
 #[derive(Debug)]
-struct Attention {
-    shape: AttentionShape,
+pub struct Attention {
+    pub shape: AttentionShape,
     /// Standard deviation of queries and keys.
-    spread: f64,
+    pub spread: f64,
 }
 
 impl Attention {
-    fn new((b, t, nh, hs): (usize, usize, usize, usize)) -> Self {
+    pub fn new((b, t, nh, hs): (usize, usize, usize, usize)) -> Self {
         Self { shape: AttentionShape { b, t, nh, hs }, spread: 1.0 }
     }
     fn len(&self) -> usize {

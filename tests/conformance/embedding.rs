@@ -7,7 +7,7 @@ use fortifai::tier::Tier;
 use fortifai_oracle::{Scalar, embedding};
 
 #[derive(Debug)]
-struct Embedding {
+pub struct Embedding {
     v: usize,
     context: usize,
     c: usize,
@@ -16,7 +16,7 @@ struct Embedding {
 }
 
 impl Embedding {
-    fn new(v: usize, context: usize, c: usize, n: usize, seed: u64) -> Self {
+    pub fn new(v: usize, context: usize, c: usize, n: usize, seed: u64) -> Self {
         let mut stream = Stream::new(seed, "conformance-tokens", 0, 0);
         let tokens = (0..n).map(|_| stream.below(v) as u32).collect();
         let positions = (0..n).map(|_| stream.below(context) as u32).collect();

@@ -8,10 +8,10 @@ use fortifai::tier::{Affine, LinearShape, Tier};
 use fortifai_oracle::{Scalar, gelu, linear};
 
 #[derive(Debug)]
-struct GeluLinear {
-    n: usize,
-    c: usize,
-    oc: usize,
+pub struct GeluLinear {
+    pub n: usize,
+    pub c: usize,
+    pub oc: usize,
 }
 
 impl GeluLinear {

@@ -77,9 +77,9 @@ impl Operator for Layernorm {
 /// `residual = x + branch`, `out = layernorm(residual)`: two outputs. Backward finds the gradient
 /// of the second output in `dresidual` and adds to it; the sum is the gradient of both terms.
 #[derive(Debug)]
-struct ResidualLayernorm {
-    n: usize,
-    c: usize,
+pub struct ResidualLayernorm {
+    pub n: usize,
+    pub c: usize,
 }
 
 impl ResidualLayernorm {

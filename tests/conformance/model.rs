@@ -68,7 +68,7 @@ impl Case {
     }
 
     /// Textbook mean loss.
-    fn loss<S: fortifai_oracle::Scalar>(
+    pub fn loss<S: fortifai_oracle::Scalar>(
         &self,
         params: &[S],
         kind: LossKind,
@@ -105,7 +105,7 @@ pub fn gradients<T: Tier>(
 
 /// A threshold inside the widest gap between the probabilities of the middle half, so that rows on
 /// both sides are far from it; below all of them if these are equal.
-fn clear_threshold(probabilities: &[f64]) -> f64 {
+pub fn clear_threshold(probabilities: &[f64]) -> f64 {
     let mut sorted = probabilities.to_vec();
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
