@@ -243,9 +243,9 @@ fn truncation_converges_to_water_filling() {
 
 #[test]
 fn truncation_freezes_where_the_support_cannot_fill_the_law() {
-    // Fewer seen tokens than 1/γ: all end masked, and the unseen ones keep what is left. The flow is
-    // followed in steps of η, each of which moves a probability by at most η/2; what a step adds to
-    // the error stays, so that the error is of the order of η times the time of about 10.
+    // Fewer seen tokens than 1/γ: all end masked, and the unseen ones keep what is left. The flow
+    // is followed in steps of η, each of which moves a probability by at most η/2: the last steps
+    // overshoot the cap by as much, and the path's own error is of the order of η.
     let rate = 1e-3;
     alone(|| {
         for (counts, gamma, start) in [

@@ -40,8 +40,8 @@ impl Shape {
     }
 }
 
-/// At least four channels: a normalised row of two numbers is (1, −1) up to the ε of the layer norm,
-/// so that its gradient is a difference of almost equal numbers.
+/// At least four channels: a normalised row of two numbers is (1, −1) up to the ε of the layer
+/// norm, so that its gradient is a difference of almost equal numbers.
 fn shapes(sequences: std::ops::Range<usize>) -> impl Strategy<Value = Shape> {
     (1..4usize, 1..4usize, 0..4usize, sequences, 1..12usize, 2..24usize, 0..1u64 << 32).prop_map(
         |(layers, heads, more, b, t, vocab, seed)| {
