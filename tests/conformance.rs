@@ -5,15 +5,15 @@
 //! many random shapes.
 
 mod adamw;
-mod attention;
-mod classifier;
+pub mod attention;
+pub mod classifier;
 mod decoder;
 mod determinism;
-mod embedding;
+pub mod embedding;
 mod faults;
-mod gelu;
-mod harness;
-mod layernorm;
-mod linear;
-mod model;
+pub mod gelu;
+pub mod harness;
+pub mod layernorm;
+pub mod linear;
+pub mod model;
 mod truncation;

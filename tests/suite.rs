@@ -4,3 +4,4 @@ mod cli;
 mod collapse;
 mod conformance;
 mod golden;
+mod laws;
