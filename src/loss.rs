@@ -120,20 +120,27 @@ pub type CustomRule = Arc<dyn Fn(RowStats<f64>) -> RowLoss<f64> + Send + Sync>;
 #[derive(Clone)]
 pub enum Rule {
     /// `f = −ln p`.
+    /// Proved: `ce_logit_gradient` in `theory/proofs/gradient.v`.
     Ce,
     /// Keep `p ≤ γ`.
+    /// Proved: `tce_logit_gradient` in `theory/proofs/gradient.v`.
+    /// Proved: `kept_gradient_norm` in `theory/proofs/norms.v`.
     Tce(f64),
     /// Focal with its full gradient.
+    /// Proved: `focal_logit_gradient` in `theory/proofs/gradient.v`.
     Focal(f64),
     /// Focal with the factor detached.
+    /// Proved: `weighted_ce_gradient` in `theory/proofs/gradient.v`.
     FocalDetached(f64),
     /// Weight `1 − γp`, detached.
+    /// Proved: `weighted_ce_gradient` in `theory/proofs/gradient.v`.
     Linear(f64),
     /// Keep `p ≥ q`.
     DropLow(f64),
     /// Keep the rows whose mask is set.
     Masked,
     /// `(1 − ε)·CE + ε·(CE against the uniform law)`.
+    /// Proved: `smoothed_logit_gradient` in `theory/proofs/gradient.v`.
     Smoothed(f64),
     /// Anything else of the form `(f, a, b)`; CPU only.
     Custom(CustomRule),
@@ -157,6 +164,10 @@ impl fmt::Debug for Rule {
 
 impl Rule {
     /// The value and gradient coefficients of one row.
+    ///
+    /// Proved: `family_gradient` in `theory/proofs/gradient.v`.
+    /// Proved: `gradient_sums_to_zero` in `theory/proofs/gradient.v`.
+    /// Proved: `gradient_norm_bounds` in `theory/proofs/norms.v`.
     pub fn row<R: Real>(&self, row: RowStats<R>) -> RowLoss<R> {
         let (zero, one) = (R::zero(), R::one());
         let cross_entropy = RowLoss { f: row.nll, a: one, b: zero };

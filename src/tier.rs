@@ -59,7 +59,7 @@ pub struct AttentionShape {
     pub hs: usize,
 }
 
-/// Shape of the key-value cache: `[l, 2, slots, t, c]`.
+/// Shape of the key-value cache, which holds `l·2·slots·t·c` numbers in the tier's own order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheShape {
     /// Layers.
@@ -121,6 +121,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
     type Param: Send + Sync;
     /// Optimiser moments (and master weights where `Param` is narrower).
     type Master: Send + Sync;
+    /// A weight in the layout of [`Tier::pack`].
+    type Packed: Send + Sync;
 
     /// A zeroed activation buffer.
     fn act(&self, len: usize) -> Result<Self::Act>;
@@ -258,15 +260,28 @@ pub trait Tier: Clone + Send + Sync + 'static {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()>;
-    /// `out [c, v] ← (the span [v, c])ᵀ`, for the decoder's head.
-    fn transpose(
+    /// A weight `[c, oc]`, or `[oc, c]` if `transposed`, in the layout that suits products with few
+    /// rows.
+    fn pack(
         &self,
-        out: &mut Self::Param,
         params: &Self::Param,
-        span: Span,
-        v: usize,
+        weight: Span,
         c: usize,
+        oc: usize,
+        transposed: bool,
+    ) -> Result<Self::Packed>;
+    /// `out [n, oc] ← x [n, c] W + bias` with a packed weight; an empty span is no bias.
+    fn packed_linear_forward(
+        &self,
+        out: &mut Self::Act,
+        x: &Self::Act,
+        weight: &Self::Packed,
+        params: &Self::Param,
+        bias: Span,
+        shape: LinearShape,
     ) -> Result<()>;
+    /// `activated ← gelu(pre)` for the first `len` numbers.
+    fn gelu_forward(&self, activated: &mut Self::Act, pre: &Self::Act, len: usize) -> Result<()>;
     /// `out [n, v] ← x [n, c] · Wᵀ`, `W [v, c]`, without keeping anything for a backward pass.
     fn logits(
         &self,
@@ -299,6 +314,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
         workspace: &mut Self::Act,
         shape: AttentionShape,
     ) -> Result<()>;
+    /// A key-value cache.
+    fn cache(&self, shape: CacheShape) -> Result<Self::Act>;
     /// Stores the keys and values of whole prompts `[b, t, 3c]`, sequence `i` in `slots[i]`.
     fn cache_fill(
         &self,

@@ -13,6 +13,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const GENERATION: u64 = 1000;
 const TRAINING: u64 = 850;
 
+/// A bar for so many steps, hidden where stderr is no terminal.
+pub fn steps(total: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len}  {msg}");
+    style.map_or(bar.clone(), |style| bar.clone().with_style(style))
+}
+
 /// What a run shows.
 pub struct Display {
     bar: Option<ProgressBar>,

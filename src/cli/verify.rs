@@ -1,39 +1,132 @@
-//! `fortifai verify`: our numbers beside independent ones.
+//! `fortifai verify`: the gradient certificate, and our numbers beside independent ones.
 
-use super::{say, say_json};
+mod certificate;
+
+use super::{Common, progress, say, say_json};
+use crate::cpu::Cpu;
+use crate::verify::faults::self_test;
+use crate::verify::suite::{OPERATORS, Plan, run};
 use crate::verify::{Certificate, golden};
 use crate::{Error, Result};
+use serde_json::json;
 use std::path::PathBuf;
+use std::time::Instant;
 
-/// Check the gradients, losses, optimiser and decoding against golden vectors.
+/// Check every gradient against its definition, in your own shapes, on your own machine.
 ///
-/// A golden directory holds losses.json (per-token losses and logit gradients) and pairs
-/// NAME.json, NAME.safetensors of a GPT-2 in float64 with its logits, gradients, AdamW steps and
-/// generated tokens, all made by PyTorch and transformers. Any shapes will do.
+/// Every operator and the whole model run over ragged and random shapes, in double precision
+/// against the textbook formula and its derivative by dual numbers (the adjoint identity), and in
+/// single precision against the textbook in the same precision. Buffers are guarded, gradients
+/// begin at random values, outputs at NaN. Exits with 1 if anything fails.
+///
+/// --self-test plants wrong gradients and demands that each is noticed. --golden compares with
+/// vectors that PyTorch and transformers made: a directory of losses.json and pairs NAME.json,
+/// NAME.safetensors of a GPT-2 in float64; any shapes will do.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example: fortifai verify --golden path/to/golden --json")]
+#[command(after_help = "Examples:
+  fortifai verify
+  fortifai verify --operator attention --cases 500 --seed 7
+  fortifai verify --self-test
+  fortifai verify --golden path/to/golden --json")]
 pub(super) struct Arguments {
-    /// Directory of the golden vectors
+    /// Only the operators whose names contain this
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["golden", "self_test"])]
+    operator: Option<String>,
+    /// Where to run
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    device: Device,
+    /// Seed of shapes and points
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Random shapes per operator, beside sixteen at and beside tile sizes
+    #[arg(long, value_name = "N", default_value_t = 64, conflicts_with_all = ["golden", "self_test"])]
+    cases: u32,
+    /// Plant faults and demand that each is noticed
+    #[arg(long, conflicts_with = "golden")]
+    self_test: bool,
+    /// Compare with the golden vectors of this directory
     #[arg(long, value_name = "DIR")]
-    golden: PathBuf,
-    /// Print all checks as one line of JSON instead of the summary
-    #[arg(long)]
-    json: bool,
+    golden: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// A machine to run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Device {
+    /// The CPU tier
+    Cpu,
+    /// The first CUDA device
+    Cuda,
+    /// The CUDA kernels on the CPU
+    CudaHost,
 }
 
 impl Arguments {
     pub(super) fn json(&self) -> bool {
-        self.json
+        self.common.json
     }
 }
 
 pub(super) fn execute(arguments: &Arguments) -> Result<()> {
-    let certificate = golden(&arguments.golden)?;
-    if arguments.json {
-        let json = serde_json::to_value(&certificate).expect("plain data");
-        say_json(&json);
+    arguments.common.on_threads(|| verify(arguments))
+}
+
+fn verify(arguments: &Arguments) -> Result<()> {
+    if arguments.device != Device::Cpu {
+        return Err(Error::environment(
+            "This build has no CUDA operators to verify; use --device cpu.",
+        ));
+    }
+    if arguments.self_test {
+        return test_the_checks(arguments.common.json);
+    }
+    if let Some(directory) = &arguments.golden {
+        let certificate = golden(directory)?;
+        return conclude(arguments, &certificate, summarise);
+    }
+    let plan = Plan {
+        operator: arguments.operator.clone(),
+        seed: arguments.seed,
+        cases: arguments.cases as usize,
+    };
+    if let Some(part) = &plan.operator
+        && !OPERATORS.iter().any(|name| name.contains(part.as_str()))
+    {
+        return Err(Error::input(format!(
+            "--operator {part:?} is no part of any operator's name; they are: {}.",
+            OPERATORS.join(", ")
+        )));
+    }
+    if plan.cases > 100_000 {
+        return Err(Error::input(format!(
+            "--cases {} is more than 100000, which would take days.",
+            plan.cases
+        )));
+    }
+    let start = Instant::now();
+    let bar = progress::steps(OPERATORS.len() as u64);
+    let certificate = run(&Cpu::<f64>::new(), &Cpu::<f32>::new(), &plan, |name| {
+        bar.set_message(name.to_owned());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let seconds = start.elapsed().as_secs_f64();
+    conclude(arguments, &certificate, |certificate| {
+        certificate::print(certificate, arguments.seed, seconds);
+    })
+}
+
+/// Prints the certificate and turns failures into the exit code.
+fn conclude(
+    arguments: &Arguments,
+    certificate: &Certificate,
+    print: impl FnOnce(&Certificate),
+) -> Result<()> {
+    if arguments.common.json {
+        say_json(&serde_json::to_value(certificate).expect("plain data"));
     } else {
-        summarise(&certificate);
+        print(certificate);
     }
     let failed = certificate.checks.iter().filter(|check| !check.passed).count();
     if failed > 0 {
@@ -41,6 +134,41 @@ pub(super) fn execute(arguments: &Arguments) -> Result<()> {
         return Err(Error::Check(format!("{failed} of {all} checks failed.")));
     }
     Ok(())
+}
+
+/// `--self-test`.
+fn test_the_checks(as_json: bool) -> Result<()> {
+    let bar = progress::steps(0);
+    let verdicts = self_test(|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let missed = verdicts.iter().filter(|verdict| !verdict.caught).count();
+    if as_json {
+        say_json(&json!({ "passed": missed == 0, "faults": verdicts }));
+    } else {
+        say(&format!("{:<64} {:<12} {:<8} {}\n", "planted fault", "class", "check", "verdict"));
+        for verdict in &verdicts {
+            let class = serde_json::to_value(verdict.class).expect("a word");
+            let found = match (verdict.caught, verdict.subtle) {
+                (false, _) => "MISSED",
+                (true, true) => "caught; finite differences at 1e-3 would pass it",
+                (true, false) => "caught",
+            };
+            let (name, by) = (&verdict.name, verdict.by.to_string());
+            let class = class.as_str().unwrap_or_default();
+            say(&format!("{name:<64} {class:<12} {by:<8} {found}\n"));
+            if !verdict.caught {
+                say(&format!("    {}\n", verdict.said));
+            }
+        }
+        say(&format!("{} of {} as they should be\n", verdicts.len() - missed, verdicts.len()));
+    }
+    match missed {
+        0 => Ok(()),
+        _ => Err(Error::Check(format!("{missed} planted faults were not noticed as they should."))),
+    }
 }
 
 /// One line per group of checks, the worst of each; failed checks one by one.

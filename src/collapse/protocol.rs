@@ -69,6 +69,9 @@ pub struct Pool<'a> {
 
 impl Protocol {
     /// The pieces of the training text of generation `g`.
+    ///
+    /// Proved: `mix_share` in `theory/proofs/mix.v`.
+    /// Proved: `mix_asks_for_the_budget` in `theory/proofs/mix.smt2`.
     pub fn plan(self, g: usize, pool: &Pool) -> Vec<Piece> {
         let all = |source, count| Piece { source, units: (0..count).collect() };
         let everything = all(Source::Real, pool.real.len());
@@ -102,6 +105,9 @@ impl Protocol {
 
     /// The units of split `g` of `fractions`: each split ends with the unit in which its share of
     /// the tokens ends.
+    ///
+    /// Proved: `no_unit_lost` in `theory/proofs/split.smt2`.
+    /// Proved: `no_unit_twice` in `theory/proofs/split.smt2`.
     fn split(self, g: usize, pool: &Pool) -> Range<usize> {
         let total: usize = pool.real.iter().sum();
         let bound = |g: usize| take(pool.real, total * g / pool.generations);
@@ -115,6 +121,9 @@ impl Protocol {
 }
 
 /// The least number of first units that hold `tokens` tokens, or all.
+///
+/// Proved: `take_ends` in `theory/proofs/split.smt2`.
+/// Proved: `take_is_monotone` in `theory/proofs/split.smt2`.
 fn take(units: &[usize], tokens: usize) -> usize {
     let mut sum = 0;
     let missing = units.iter().take_while(|&&len| {
@@ -126,6 +135,8 @@ fn take(units: &[usize], tokens: usize) -> usize {
 }
 
 /// Units drawn without replacement until `tokens` tokens are reached, in their old order.
+///
+/// Proved: `draw_repeats_nothing` in `theory/proofs/mix.smt2`.
 fn draw(pieces: Vec<Piece>, pool: &Pool, tokens: usize, mut stream: Stream) -> Vec<Piece> {
     let mut urn: Vec<(Source, usize)> = pieces
         .iter()
@@ -164,6 +175,8 @@ impl Pool<'_> {
 }
 
 /// Cuts the last `share` of the units off every piece: what is left, and what was cut off.
+///
+/// Proved: `carve_splits_every_piece` in `theory/proofs/mix.smt2`.
 pub fn carve(pieces: &[Piece], share: f64) -> (Vec<Piece>, Vec<Piece>) {
     let (mut kept, mut cut) = (Vec::new(), Vec::new());
     for Piece { source, units } in pieces {

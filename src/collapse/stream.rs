@@ -15,6 +15,9 @@ pub struct Text {
 impl Text {
     /// A stream, its leading end token left out. A unit is a document with its end token, or with
     /// `block` so many tokens, the last unit being what remains.
+    ///
+    /// Proved: `units_cover_every_token` in `theory/proofs/rows.smt2`.
+    /// Proved: `no_unit_is_longer_than_a_block` in `theory/proofs/rows.smt2`.
     pub fn new(mut tokens: Vec<u32>, end: u32, block: Option<usize>) -> Self {
         if tokens.first() == Some(&end) {
             tokens.remove(0);

@@ -56,6 +56,10 @@ pub struct Gradients<'a, R> {
 /// Loss of every row, and its gradients where asked for.
 ///
 /// `x [n, c]`, `weight [v, c]`, `targets [n]`; `mask [n]` only for rules that read it.
+///
+/// Proved: `no_row_left_waiting` in `theory/proofs/rows.smt2`.
+/// Proved: `unread_rows_are_safe` in `theory/proofs/rows.smt2`.
+/// Proved: `fresh_rows_fit` in `theory/proofs/rows.smt2`.
 #[allow(clippy::too_many_arguments)] // outputs, inputs and parameters of one operator
 pub fn forward_backward<R: Real>(
     rows: Rows<R>,
@@ -116,6 +120,9 @@ pub fn forward_backward<R: Real>(
 }
 
 /// Statistics of one row of logits; with a scale, the logits become their gradient.
+///
+/// Proved: `row_statistics` in `theory/proofs/softmax.v`.
+/// Proved: `row_total_error` in `theory/proofs/lanes.v`.
 fn one_row<R: Real>(
     z: &mut [R],
     target: usize,

@@ -9,6 +9,9 @@ use super::Real;
 pub const LANES: usize = 16;
 
 /// `Σ x_i`.
+///
+/// Proved: `lane_sum_error` in `theory/proofs/lanes.v`.
+/// Proved: `lanes_gappa` in `theory/proofs/lanes_gappa`.
 #[inline(always)]
 pub fn sum<R: Real>(x: &[R]) -> R {
     let mut lanes = [R::zero(); LANES];
@@ -78,6 +81,10 @@ pub fn max<R: Real>(x: &[R]) -> R {
 }
 
 /// `x_i ← e^(x_i − shift)`; returns the sum of the new values.
+///
+/// Proved: `softmax_shift_invariant` in `theory/proofs/softmax.v`.
+/// Proved: `lse_bounds` in `theory/proofs/softmax.v`.
+/// Proved: `lse_lipschitz` in `theory/proofs/softmax.v`.
 #[inline(always)]
 pub fn exp_minus<R: Real>(x: &mut [R], shift: R) -> R {
     for value in x.iter_mut() {

@@ -5,9 +5,10 @@
 //! (tested for 1 to 257 rows): the inner dimension is worked off in blocks of 512, each entry
 //! being a chain of fused multiply-adds from zero over the block, and the blocks are added in order.
 //! The crate takes other paths for small shapes, with sums in another order; they are avoided by
-//! padding and copying. Few rows have a kernel of their own that follows the same chains.
+//! padding and copying. A matrix that is used again and again has a product of its own that follows
+//! the same chains (`panels`).
 
-use super::{Real, few_rows};
+use super::Real;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
 /// Whether a product replaces what stands in its destination or is added to it.
@@ -58,13 +59,6 @@ pub fn matmul<R: Real>(
     }
     // A slice of a single row has the stride zero.
     let row_major = b.strides()[1] == 1 && (k == 1 || b.strides()[0] >= n as isize);
-    if m <= few_rows::MOST_ROWS
-        && k > 2
-        && scale == R::one()
-        && let (Some(a), Some(b)) = (a.as_slice(), b.as_slice())
-    {
-        return few_rows::product(dst, a, b, write);
-    }
     if n == 1 {
         return one_column(dst, a, b, scale, write);
     }

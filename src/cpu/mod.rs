@@ -13,14 +13,15 @@ pub mod attention;
 pub mod classifier;
 pub mod decode;
 pub mod embedding;
-mod few_rows;
 pub mod gelu;
 pub mod lanes;
 pub mod layernorm;
 pub mod linear;
 pub mod matmul;
+pub mod panels;
 mod real;
 mod tier;
+mod vectors;
 
 pub use real::Real;
 pub use tier::Cpu;

@@ -1,5 +1,6 @@
 //! The floating-point types of the CPU tier and their vectorisable exponential.
 
+use super::vectors::{Job, dispatch_f32, dispatch_f64};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -61,6 +62,8 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// `self·factor + term`, rounded once.
     fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// Runs the job with the widest vectors that this machine has.
+    fn with_simd<J: Job<Self>>(job: J) -> J::Output;
 }
 
 impl Real for f32 {
@@ -86,7 +89,11 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        // x = n ln 2 + r with |r| ≤ ln 2 / 2; Taylor to r^7 leaves 6e-9 relative.
+        // x = n ln 2 + r with |r| ≤ ln 2 / 2; Taylor to r^7 leaves 7e-9 relative.
+        // Proved: `taylor_seven` in `theory/proofs/exponential.v`.
+        // Proved: `exp_reduction` in `theory/proofs/exp_reduction.g`.
+        // Proved: `exp_polynomial` in `theory/proofs/exp_polynomial.g`.
+        // Proved: `scaling_is_exact` in `theory/proofs/scale.v`.
         const LOG2_E: f32 = std::f32::consts::LOG2_E;
         const LN_2_HIGH: f32 = 0.693_359_4; // 0x3f318000: 12 trailing zero bits, n·LN_2_HIGH is exact
         const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -135,6 +142,9 @@ impl Real for f32 {
     fn mul_add(self, factor: Self, term: Self) -> Self {
         self.mul_add(factor, term)
     }
+    fn with_simd<J: Job<Self>>(job: J) -> J::Output {
+        dispatch_f32(job)
+    }
 }
 
 impl Real for f64 {
@@ -160,7 +170,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        // As for f32, with Taylor to r^13: 4e-18 relative is left.
+        // As for f32, with Taylor to r^13: 6e-18 relative is left.
         const LOG2_E: f64 = std::f64::consts::LOG2_E;
         const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1; // 0x3fe62e42fee00000
         const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
@@ -222,6 +232,9 @@ impl Real for f64 {
     #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         self.mul_add(factor, term)
+    }
+    fn with_simd<J: Job<Self>>(job: J) -> J::Output {
+        dispatch_f64(job)
     }
 }
 

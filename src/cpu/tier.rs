@@ -1,7 +1,10 @@
 //! The CPU as a [`Tier`]: spans and lengths become views, the work is in the operator files.
 
 use super::matmul::{Write, matmul};
-use super::{Real, adamw, attention, classifier, decode, embedding, gelu, layernorm, linear};
+use super::panels::Panels;
+use super::{
+    Real, adamw, attention, classifier, decode, embedding, gelu, layernorm, linear, panels,
+};
 use crate::Result;
 use crate::loss::Rule;
 use crate::tier::{
@@ -45,6 +48,7 @@ impl<R: Real> Tier for Cpu<R> {
     type Act = Vec<R>;
     type Param = Vec<R>;
     type Master = Vec<R>;
+    type Packed = Panels<R>;
 
     fn act(&self, len: usize) -> Result<Vec<R>> {
         Ok(vec![R::zero(); len])
@@ -278,15 +282,37 @@ impl<R: Real> Tier for Cpu<R> {
         );
         Ok(())
     }
-    fn transpose(
+    fn pack(
+        &self,
+        params: &Vec<R>,
+        weight: Span,
+        c: usize,
+        oc: usize,
+        transposed: bool,
+    ) -> Result<Panels<R>> {
+        let weight = &params[weight.range()];
+        Ok(Panels::new(if transposed {
+            view(weight, oc, c).reversed_axes()
+        } else {
+            view(weight, c, oc)
+        }))
+    }
+    fn packed_linear_forward(
         &self,
         out: &mut Vec<R>,
+        x: &Vec<R>,
+        weight: &Panels<R>,
         params: &Vec<R>,
-        span: Span,
-        v: usize,
-        c: usize,
+        bias: Span,
+        shape: LinearShape,
     ) -> Result<()> {
-        view_mut(out, c, v).assign(&view(&params[span.range()], v, c).t());
+        let LinearShape { n, c, oc } = shape;
+        let bias = (bias.len > 0).then(|| &params[bias.range()]);
+        panels::forward(view_mut(out, n, oc), &x[..n * c], weight, bias);
+        Ok(())
+    }
+    fn gelu_forward(&self, activated: &mut Vec<R>, pre: &Vec<R>, len: usize) -> Result<()> {
+        gelu::forward(&mut activated[..len], &pre[..len]);
         Ok(())
     }
     fn logits(
@@ -345,6 +371,9 @@ impl<R: Real> Tier for Cpu<R> {
             workspace,
         );
         Ok(())
+    }
+    fn cache(&self, shape: CacheShape) -> Result<Vec<R>> {
+        self.act(decode::cache_len(shape))
     }
     fn cache_fill(
         &self,

@@ -3,6 +3,7 @@
 //! Every prompt owns a group of cache slots, one per row it may have. A row remembers for each
 //! position the slot that holds it (its ancestry), so beams share their past without copying it.
 
+use super::layout::Layer;
 use super::{Activations, Gpt};
 use crate::sample::Decoder;
 use crate::tier::{Affine, CacheRows, CacheShape, LinearShape, Span, Tier};
@@ -16,8 +17,9 @@ pub struct GptDecoder<'a, T: Tier> {
     model: &'a Gpt<T>,
     cache: T::Act,
     shape: CacheShape,
-    /// `wteᵀ`, `[c, v]`: a product with few rows is much faster in this layout.
-    head: T::Param,
+    /// The weights of every layer and the head, packed for products with few rows.
+    weights: Vec<LayerWeights<T>>,
+    head: T::Packed,
     buffers: Buffers<T>,
     rows: Vec<Row>,
     /// Cache slots per prompt.
@@ -31,6 +33,14 @@ struct Row {
     length: usize,
     /// Slot of each position, `[length]`.
     ancestry: Vec<u32>,
+}
+
+/// The packed weights of a layer.
+struct LayerWeights<T: Tier> {
+    qkv: T::Packed,
+    attproj: T::Packed,
+    fc: T::Packed,
+    fcproj: T::Packed,
 }
 
 struct Buffers<T: Tier> {
@@ -55,13 +65,21 @@ impl<'a, T: Tier> GptDecoder<'a, T> {
         let t = context.min(config.context);
         let hs = c / config.heads;
         let shape = CacheShape { layers: config.layers, slots: n, t, nh: config.heads, hs };
-        let mut head = tier.param(c * v)?;
-        tier.transpose(&mut head, &model.params, model.layout.wte, v, c)?;
+        let pack = |affine: Affine, c, oc| tier.pack(&model.params, affine.weight, c, oc, false);
+        let layer = |layer: &Layer| -> Result<LayerWeights<T>> {
+            Ok(LayerWeights {
+                qkv: pack(layer.qkv, c, 3 * c)?,
+                attproj: pack(layer.attproj, c, c)?,
+                fc: pack(layer.fc, c, 4 * c)?,
+                fcproj: pack(layer.fcproj, 4 * c, c)?,
+            })
+        };
         Ok(Self {
             model,
-            cache: tier.act(config.layers * 2 * n * t * c)?,
+            cache: tier.cache(shape)?,
             shape,
-            head,
+            weights: model.layout.layers.iter().map(layer).collect::<Result<_>>()?,
+            head: tier.pack(&model.params, model.layout.wte, c, v, true)?,
             buffers: Buffers {
                 residual: tier.act(n * c)?,
                 residual_mid: tier.act(n * c)?,
@@ -104,12 +122,11 @@ impl<'a, T: Tier> GptDecoder<'a, T> {
     /// Appends the logits of the first `n` rows of `normed`.
     fn classify(&mut self, n: usize) -> Result<()> {
         let (tier, c, v) = (&self.model.tier, self.model.config.channels, self.model.config.vocab);
-        let head =
-            Affine { weight: Span { start: 0, len: c * v }, bias: Span { start: 0, len: 0 } };
         let shape = LinearShape { n, c, oc: v };
-        let buffers = &mut self.buffers;
-        tier.linear_forward(&mut buffers.logits, &buffers.normed, &self.head, head, shape)?;
-        self.logits.extend(tier.download_act(&buffers.logits, n * v)?);
+        let (b, no_bias) = (&mut self.buffers, Span { start: 0, len: 0 });
+        let params = &self.model.params;
+        tier.packed_linear_forward(&mut b.logits, &b.normed, &self.head, params, no_bias, shape)?;
+        self.logits.extend(tier.download_act(&b.logits, n * v)?);
         Ok(())
     }
 }
@@ -206,9 +223,12 @@ impl<T: Tier> GptDecoder<'_, T> {
         let (tier, params, c, n) =
             (&model.tier, &model.params, model.config.channels, tokens.len());
         let shape = |c, oc| LinearShape { n, c, oc };
+        let linear = |out: &mut T::Act, x: &T::Act, weight: &T::Packed, affine: Affine, shape| {
+            tier.packed_linear_forward(out, x, weight, params, affine.bias, shape)
+        };
         let (wte, wpe) = (model.layout.wte, model.layout.wpe);
         tier.embedding_forward(&mut b.residual, tokens, positions, params, wte, wpe, c)?;
-        for (index, layer) in model.layout.layers.iter().enumerate() {
+        for (index, (layer, weights)) in model.layout.layers.iter().zip(&self.weights).enumerate() {
             if index == 0 {
                 tier.layernorm_forward(
                     &mut b.normed,
@@ -232,10 +252,10 @@ impl<T: Tier> GptDecoder<'_, T> {
                     n,
                 )?;
             }
-            tier.linear_forward(&mut b.qkv, &b.normed, params, layer.qkv, shape(c, 3 * c))?;
+            linear(&mut b.qkv, &b.normed, &weights.qkv, layer.qkv, shape(c, 3 * c))?;
             let cache = &mut self.cache;
             tier.attention_decode(&mut b.attended, cache, &b.qkv, places, index, self.shape)?;
-            tier.linear_forward(&mut b.branch, &b.attended, params, layer.attproj, shape(c, c))?;
+            linear(&mut b.branch, &b.attended, &weights.attproj, layer.attproj, shape(c, c))?;
             tier.residual_layernorm_forward(
                 &mut b.normed,
                 &mut b.residual_mid,
@@ -247,15 +267,9 @@ impl<T: Tier> GptDecoder<'_, T> {
                 layer.ln2,
                 n,
             )?;
-            tier.linear_forward(&mut b.pre, &b.normed, params, layer.fc, shape(c, 4 * c))?;
-            tier.gelu_linear_forward(
-                &mut b.branch,
-                &mut b.activated,
-                &b.pre,
-                params,
-                layer.fcproj,
-                shape(4 * c, c),
-            )?;
+            linear(&mut b.pre, &b.normed, &weights.fc, layer.fc, shape(c, 4 * c))?;
+            tier.gelu_forward(&mut b.activated, &b.pre, 4 * n * c)?;
+            linear(&mut b.branch, &b.activated, &weights.fcproj, layer.fcproj, shape(4 * c, c))?;
         }
         tier.residual_layernorm_forward(
             &mut b.normed,

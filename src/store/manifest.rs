@@ -37,10 +37,7 @@ impl Manifest {
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: commit::source_commit(),
-            cpu: std::fs::read_to_string("/proc/cpuinfo")
-                .ok()
-                .and_then(|info| cpu_name(&info))
-                .unwrap_or_else(|| "unknown".into()),
+            cpu: machine(),
             threads,
             seeds: seeds.to_vec(),
             inputs: inputs.iter().map(hash).collect::<Result<_>>()?,
@@ -78,6 +75,12 @@ impl Manifest {
             ))
         })
     }
+}
+
+/// Model name of the processor, or `unknown`.
+pub fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").ok();
+    info.and_then(|info| cpu_name(&info)).unwrap_or_else(|| "unknown".into())
 }
 
 fn cpu_name(info: &str) -> Option<String> {

@@ -21,5 +21,5 @@ mod tensors;
 
 pub use checkpoint::Checkpoint;
 pub use hash::blake3_file;
-pub use manifest::Manifest;
+pub use manifest::{Manifest, machine};
 pub use run_dir::RunDir;

@@ -4,6 +4,12 @@ use crate::{Error, Result, Stream};
 
 /// `count` blocks of `t` inputs; block `i` reads tokens `[i·t, (i+1)·t)` and predicts
 /// `[i·t + 1, (i+1)·t + 1)`. The tail that fills no block is left out.
+///
+/// Proved: `no_input_twice` in `theory/proofs/blocks.smt2`.
+/// Proved: `no_input_lost` in `theory/proofs/blocks.smt2`.
+/// Proved: `no_target_twice` in `theory/proofs/blocks.smt2`.
+/// Proved: `no_target_lost` in `theory/proofs/blocks.smt2`.
+/// Proved: `tail_is_shorter_than_a_block` in `theory/proofs/blocks.smt2`.
 #[derive(Clone, Debug)]
 pub struct Blocks<'a> {
     tokens: &'a [u32],
@@ -34,6 +40,8 @@ impl<'a> Blocks<'a> {
     }
 
     /// Appends one block to a batch under construction.
+    ///
+    /// Proved: `blocks_stay_inside` in `theory/proofs/blocks.smt2`.
     pub fn push(&self, block: usize, tokens: &mut Vec<u32>, targets: &mut Vec<u32>) {
         let start = block * self.t;
         tokens.extend_from_slice(&self.tokens[start..start + self.t]);

@@ -163,6 +163,9 @@ pub fn fit<T: Tier>(
 }
 
 /// The endless sequence of blocks: shuffled epoch after shuffled epoch.
+///
+/// Proved: `row_lies_in_its_epoch` in `theory/proofs/rows.smt2`.
+/// Proved: `no_block_twice_in_an_epoch` in `theory/proofs/rows.smt2`.
 struct RowOrder<'a> {
     request: &'a FitRequest<'a>,
     order: Vec<usize>,

@@ -1,6 +1,7 @@
 //! The outcome of a verification.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// One comparison.
 #[derive(Clone, Debug, Serialize)]
@@ -14,6 +15,15 @@ pub struct Check {
     pub tolerance: f64,
     /// Whether it passed; false if the error is not a number.
     pub passed: bool,
+    /// How many cases were compared, where they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cases: Option<usize>,
+    /// What is wrong, where more can be said than the numbers do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How often each branch of the operator was visited, where they were counted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub branches: BTreeMap<String, usize>,
 }
 
 /// All comparisons.
@@ -31,7 +41,20 @@ impl Certificate {
     /// Adds a check; an error that is not a number fails.
     pub fn push(&mut self, name: impl Into<String>, max_error: f64, tolerance: f64) {
         let passed = max_error <= tolerance;
-        self.checks.push(Check { name: name.into(), max_error, tolerance, passed });
+        self.push_check(Check {
+            name: name.into(),
+            max_error,
+            tolerance,
+            passed,
+            cases: None,
+            detail: None,
+            branches: BTreeMap::new(),
+        });
+    }
+
+    /// Adds a check.
+    pub fn push_check(&mut self, check: Check) {
+        self.checks.push(check);
         self.passed = self.checks.iter().all(|check| check.passed);
     }
 

@@ -1,9 +1,17 @@
 //! Checks that a sceptic can run: our numbers beside independent ones.
 
+pub mod adjoint;
+pub mod budget;
+pub mod buffers;
 mod certificate;
+pub mod faults;
 mod golden;
 mod golden_loss;
 mod golden_model;
+pub mod operator;
+pub mod operators;
+pub mod single;
+pub mod suite;
 
 pub use certificate::{Certificate, Check};
 pub use golden::golden;

@@ -37,7 +37,7 @@ fn ours<T: Tier>(
     // A neighbour that the step must leave alone.
     arena.push(&[0.5, -0.5]);
     let span = arena.push(params);
-    let mut params = arena.upload(tier);
+    let mut params = arena.upload(tier).unwrap();
     let len = span.start + span.len + 5;
     let (mut m, mut v) = (tier.master(len).unwrap(), tier.master(len).unwrap());
     let mut states = Vec::new();
@@ -45,7 +45,7 @@ fn ours<T: Tier>(
         let mut of_gradients = Arena::of_gradients();
         of_gradients.push(&[3.0, 4.0]);
         of_gradients.push(gradient);
-        let gradients = of_gradients.upload(tier);
+        let gradients = of_gradients.upload(tier).unwrap();
         let step = Step {
             number,
             learning_rate: settings.lr,
@@ -56,7 +56,7 @@ fn ours<T: Tier>(
             gradient_scale: GRADIENT_SCALE,
         };
         tier.adamw(&mut params, &mut m, &mut v, &gradients, span, step).unwrap();
-        let all = arena.read(tier, &params);
+        let all = arena.read(tier, &params).unwrap();
         assert_eq!(all[..2], [0.5, -0.5], "adamw: a step left its span");
         let moments = |master: &T::Master| -> Vec<f64> {
             use fortifai::cpu::Real;
@@ -138,7 +138,7 @@ fn adamw_in_f32_is_no_worse_than_twice_the_textbook() {
             }
         }
     }
-    budget.finish("adamw");
+    finish_budget(&budget, "adamw");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Decoding with a key-value cache against full recomputation.
 
-use super::harness::ensure;
 use super::harness::for_all;
+use super::harness::{Finding, ensure};
 use super::model::Case;
 use fortifai::Stream;
 use fortifai::config::ModelConfig;
@@ -25,7 +25,7 @@ fn compare<T: Tier>(
     histories: &[(usize, Vec<u32>)],
     tolerance: f64,
     what: impl Fn() -> String,
-) -> Result<(), String> {
+) -> Result<(), Finding> {
     let v = model.config.vocab;
     assert_eq!(decoder.logits().len(), histories.len() * v, "{}: number of logits", what());
     for (row, (logits, (_, tokens))) in decoder.logits().chunks(v).zip(histories).enumerate() {
@@ -44,7 +44,7 @@ fn model(seed: u64, context: usize) -> Gpt<Cpu<f64>> {
     let (layers, heads, hs) = (1 + stream.below(3), 1 + stream.below(3), 1 + stream.below(6));
     let vocab = 2 + stream.below(20);
     let config = ModelConfig { layers, heads, channels: heads * hs, context, vocab };
-    Case::new(config, 1, 1, 0.5, seed).model(Cpu::new())
+    Case::new(config, 1, 1, 0.5, seed).model(Cpu::new()).unwrap()
 }
 
 /// Random prompts in groups of rows; at every step each group's rows continue random parents of the
@@ -149,7 +149,7 @@ fn many_prompts_are_read_in_several_parts() {
     // More tokens than are worked off together: 4,096 at a time.
     let config = ModelConfig { layers: 1, heads: 1, channels: 2, context: 100, vocab: 5 };
     let case = Case::new(config, 1, 1, 0.5, 1);
-    let model = case.model(Cpu::<f64>::new());
+    let model = case.model(Cpu::<f64>::new()).unwrap();
     let mut stream = Stream::new(1, "conformance-many", 0, 0);
     let prompts: Vec<(usize, Vec<u32>)> = (0..90)
         .map(|prompt| {
@@ -175,7 +175,7 @@ fn rows_have_the_same_bits_in_every_company() {
     // What a prompt continues with must not depend on which others are generated beside it.
     let config = ModelConfig { layers: 2, heads: 2, channels: 16, context: 12, vocab: 9 };
     let case = Case::new(config, 1, 1, 0.5, 2);
-    let model = case.model(Cpu::<f32>::new());
+    let model = case.model(Cpu::<f32>::new()).unwrap();
     let mut stream = Stream::new(2, "conformance-company", 0, 0);
     let prompts: Vec<Vec<u32>> =
         (0..40).map(|_| (0..5).map(|_| stream.below(9) as u32).collect()).collect();

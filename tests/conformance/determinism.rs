@@ -22,13 +22,13 @@ fn check_gradients<R: Real>() {
     let case = Case::new(config(), 3, 67, 0.1, 1);
     for rule in [Rule::Ce, Rule::Tce(0.01), Rule::Masked, Rule::Smoothed(0.1)] {
         let run = || {
-            let model = case.model(Cpu::<R>::new());
+            let model = case.model(Cpu::<R>::new()).unwrap();
             gradients(&model, case.batch(), &rule, 1e-2, &vec![0.0; case.params.len()])
         };
-        let (truth, scores) = in_pool(1, run);
+        let (truth, scores) = in_pool(1, run).unwrap();
         assert!(truth.iter().any(|&g| g != 0.0));
         for threads in [2, 3] {
-            let (gradient, again) = in_pool(threads, run);
+            let (gradient, again) = in_pool(threads, run).unwrap();
             assert_eq!(again.loss, scores.loss, "{rule:?}, {threads} threads");
             let differ = gradient.iter().zip(&truth).filter(|(a, b)| a != b).count();
             assert_eq!(differ, 0, "{rule:?}, {threads} threads: gradients that differ");

@@ -2,93 +2,10 @@
 
 use super::harness::*;
 use super::linear::FIXED;
-use fortifai::Stream;
 use fortifai::cpu::Cpu;
 use fortifai::tier::{Affine, LinearShape, Tier};
-use fortifai_oracle::{Scalar, gelu, linear};
-
-#[derive(Debug)]
-struct GeluLinear {
-    n: usize,
-    c: usize,
-    oc: usize,
-}
-
-impl GeluLinear {
-    fn lens(&self) -> [usize; 3] {
-        [self.n * self.c, self.c * self.oc, self.oc]
-    }
-}
-
-impl Operator for GeluLinear {
-    fn label(&self) -> String {
-        format!("gelu_linear n {} c {} oc {}", self.n, self.c, self.oc)
-    }
-    fn inputs(&self) -> Vec<(&'static str, usize)> {
-        ["pre", "weight", "bias"].into_iter().zip(self.lens()).collect()
-    }
-    fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("out", self.n * self.oc), ("activated", self.n * self.c)]
-    }
-    fn point(&self, stream: &mut Stream) -> Vec<f64> {
-        let mut point = normals(stream, total(&self.inputs()));
-        // The bend, and the flat ends on both sides.
-        point[..self.n * self.c].iter_mut().for_each(|x| *x *= 2.0);
-        point
-    }
-    fn cotangent(&self, stream: &mut Stream) -> Vec<f64> {
-        let mut cotangent = normals(stream, self.n * self.oc);
-        cotangent.resize(total(&self.outputs()), 0.0);
-        cotangent
-    }
-    fn textbook<S: Scalar>(&self, point: &[S]) -> Vec<S> {
-        let [pre, weight, bias] = parts(point, self.lens());
-        let activated = gelu::forward(pre);
-        let rows = activated.chunks_exact(self.c);
-        let mut out: Vec<S> = rows.flat_map(|x| linear::forward(x, weight, bias)).collect();
-        out.extend(activated);
-        out
-    }
-    fn run<T: Tier>(&self, tier: &T, point: &[f64], cotangent: &[f64], start: &[f64]) -> Ran {
-        let &Self { n, c, oc } = self;
-        let shape = LinearShape { n, c, oc };
-        let [pre, weight, bias] = parts(point, self.lens());
-        let mut params = Arena::of_parameters();
-        let affine = Affine { weight: params.push(weight), bias: params.push(bias) };
-        let params = params.upload(tier);
-        let pre = act(tier, pre);
-        let (mut out, mut activated) = (blank(tier, n * oc), blank(tier, n * c));
-        tier.gelu_linear_forward(&mut out, &mut activated, &pre, &params, affine, shape).unwrap();
-        let outputs = [read(tier, &out, n * oc), read(tier, &activated, n * c)].concat();
-
-        let [_, dweight, dbias] = parts(start, self.lens());
-        let mut arena = Arena::of_gradients();
-        arena.push(dweight);
-        arena.push(dbias);
-        let mut gradients = arena.upload(tier);
-        let (mut dpre, mut scratch) = (blank(tier, n * c), blank(tier, n * c));
-        tier.gelu_linear_backward(
-            &mut dpre,
-            &mut gradients,
-            &mut scratch,
-            &act(tier, &cotangent[..n * oc]),
-            &pre,
-            &params,
-            affine,
-            shape,
-        )
-        .unwrap();
-        let dparams = minus(&arena.read(tier, &gradients), &start[n * c..]);
-        Ran { outputs, gradient: [read(tier, &dpre, n * c), dparams].concat() }
-    }
-    fn branches(&self, point: &[f64]) -> Vec<&'static str> {
-        let pre = &point[..self.n * self.c];
-        let positive = pre.iter().any(|&x| x > 0.0).then_some("positive");
-        let negative = pre.iter().any(|&x| x < 0.0).then_some("negative");
-        let rows = if self.n < 4 { "few rows" } else { "many rows" };
-        positive.into_iter().chain(negative).chain([rows]).collect()
-    }
-}
+use fortifai::verify::operators::gelu::GeluLinear;
+use fortifai_oracle::gelu;
 
 #[test]
 fn gelu_linear_backward_is_the_adjoint_of_the_oracle() {
@@ -100,7 +17,7 @@ fn gelu_linear_backward_is_the_adjoint_of_the_oracle() {
     record.check(&GeluLinear { n: 67, c: 129, oc: 2 }, &tier, 1).unwrap();
     let shapes = (1..40usize, 1..40usize, 1..40usize, 0..1u64 << 32);
     for_all(32, shapes, |(n, c, oc, seed)| record.check(&GeluLinear { n, c, oc }, &tier, seed));
-    record.finish("gelu_linear", &["positive", "negative", "few rows", "many rows"]);
+    finish(&record, "gelu_linear", &["positive", "negative", "few rows", "many rows"]);
 }
 
 #[test]
@@ -109,9 +26,9 @@ fn gelu_linear_in_f32_is_no_worse_than_twice_the_textbook() {
     for seed in 0..36 {
         let size = seed as usize;
         let op = GeluLinear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 };
-        budget.check(&op, &tier, seed);
+        budget.check(&op, &tier, seed).unwrap();
     }
-    budget.finish("gelu_linear");
+    finish_budget(&budget, "gelu_linear");
 }
 
 #[test]
@@ -121,7 +38,7 @@ fn gelu_is_exact_at_its_ends() {
     let len = pre.len();
     let mut params = Arena::of_parameters();
     let affine = Affine { weight: params.push(&[1.0]), bias: params.push(&[0.0]) };
-    let params = params.upload(&tier);
+    let params = params.upload(&tier).unwrap();
     let shape = LinearShape { n: len, c: 1, oc: 1 };
     let (mut out, mut activated) = (blank(&tier, len), blank(&tier, len));
     let pre = act(&tier, &pre);
@@ -131,7 +48,7 @@ fn gelu_is_exact_at_its_ends() {
     let mut arena = Arena::of_gradients();
     arena.push(&[0.0]);
     arena.push(&[0.0]);
-    let mut gradients = arena.upload(&tier);
+    let mut gradients = arena.upload(&tier).unwrap();
     let mut dpre = blank(&tier, len);
     let dout = act(&tier, &[1.0; 8]);
     tier.gelu_linear_backward(
@@ -157,7 +74,7 @@ fn gelu_keeps_its_digits_far_to_the_left() {
     let op = GeluLinear { n: 6, c: 1, oc: 1 };
     let point = [&pre[..], &[1.0, 0.0]].concat();
     let v = [&[1.0; 6][..], &[0.0; 6]].concat();
-    let ran = op.run(&tier, &point, &v, &[0.0; 8]);
+    let ran = op.run(&tier, &point, &v, &[0.0; 8]).unwrap();
     for (index, x) in pre.into_iter().enumerate() {
         let truth = gelu::forward(&[fortifai_oracle::Dual64::new(x, 1.0)])[0];
         for (got, truth) in [(ran.outputs[index], truth.re), (ran.gradient[index], truth.eps)] {

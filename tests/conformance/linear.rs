@@ -2,63 +2,9 @@
 
 use super::harness::*;
 use fortifai::cpu::Cpu;
-use fortifai::tier::{Affine, LinearShape, Span, Tier};
-use fortifai_oracle::{Scalar, linear};
-
-#[derive(Debug)]
-pub struct Linear {
-    pub n: usize,
-    pub c: usize,
-    pub oc: usize,
-}
-
-impl Linear {
-    fn lens(&self) -> [usize; 3] {
-        [self.n * self.c, self.c * self.oc, self.oc]
-    }
-}
-
-impl Operator for Linear {
-    fn label(&self) -> String {
-        format!("linear n {} c {} oc {}", self.n, self.c, self.oc)
-    }
-    fn inputs(&self) -> Vec<(&'static str, usize)> {
-        ["x", "weight", "bias"].into_iter().zip(self.lens()).collect()
-    }
-    fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("out", self.n * self.oc)]
-    }
-    fn textbook<S: Scalar>(&self, point: &[S]) -> Vec<S> {
-        let [x, weight, bias] = parts(point, self.lens());
-        x.chunks_exact(self.c).flat_map(|x| linear::forward(x, weight, bias)).collect()
-    }
-    fn run<T: Tier>(&self, tier: &T, point: &[f64], cotangent: &[f64], start: &[f64]) -> Ran {
-        let shape = LinearShape { n: self.n, c: self.c, oc: self.oc };
-        let [x, weight, bias] = parts(point, self.lens());
-        let mut params = Arena::of_parameters();
-        let affine = Affine { weight: params.push(weight), bias: params.push(bias) };
-        let params = params.upload(tier);
-        let x = act(tier, x);
-        let mut out = blank(tier, cotangent.len());
-        tier.linear_forward(&mut out, &x, &params, affine, shape).unwrap();
-        let [dx, dweight, dbias] = parts(start, self.lens());
-        let len = dx.len();
-        let mut dx = gradient_act(tier, dx);
-        let mut arena = Arena::of_gradients();
-        arena.push(dweight);
-        arena.push(dbias);
-        let mut gradients = arena.upload(tier);
-        let dout = act(tier, cotangent);
-        tier.linear_backward(&mut dx, &mut gradients, &dout, &x, &params, affine, shape).unwrap();
-        let gradient = [read(tier, &dx, len), arena.read(tier, &gradients)].concat();
-        Ran { outputs: read(tier, &out, cotangent.len()), gradient: minus(&gradient, start) }
-    }
-    fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
-        let rows = if self.n < 4 { "few rows" } else { "many rows" };
-        let big = if self.n * self.c * self.oc >= 1 << 18 { "shared out" } else { "one thread" };
-        vec![rows, big]
-    }
-}
+use fortifai::tier::{LinearShape, Span, Tier};
+use fortifai::verify::operators::linear::Linear;
+use fortifai_oracle::linear;
 
 /// Rows, channels in, channels out: ones, primes, vector widths and their neighbours, and a product
 /// large enough for several threads.
@@ -87,7 +33,7 @@ fn linear_backward_is_the_adjoint_of_the_oracle() {
     }
     let shapes = (1..40usize, 1..40usize, 1..40usize, 0..1u64 << 32);
     for_all(32, shapes, |(n, c, oc, seed)| record.check(&Linear { n, c, oc }, &tier, seed));
-    record.finish("linear", &["few rows", "many rows", "shared out", "one thread"]);
+    finish(&record, "linear", &["few rows", "many rows", "shared out", "one thread"]);
 }
 
 #[test]
@@ -96,13 +42,13 @@ fn linear_in_f32_is_no_worse_than_twice_the_textbook() {
     for seed in 0..36 {
         let size = seed as usize;
         let op = Linear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 };
-        budget.check(&op, &tier, seed);
+        budget.check(&op, &tier, seed).unwrap();
     }
-    budget.finish("linear");
+    finish_budget(&budget, "linear");
 }
 
 #[test]
-fn logits_are_the_product_with_the_table_and_with_its_transpose() {
+fn logits_are_the_product_with_the_table_packed_or_not() {
     let tier = Cpu::<f64>::new();
     for (seed, (n, c, v)) in FIXED.into_iter().enumerate() {
         let mut stream = stream(seed as u64);
@@ -111,19 +57,17 @@ fn logits_are_the_product_with_the_table_and_with_its_transpose() {
             x.chunks_exact(c).flat_map(|x| linear::transposed(x, &table)).collect();
         let mut params = Arena::of_parameters();
         let weight = params.push(&table);
-        let params = params.upload(&tier);
+        let params = params.upload(&tier).unwrap();
         let (x, shape) = (act(&tier, &x), LinearShape { n, c, oc: v });
         let mut out = blank(&tier, n * v);
         tier.logits(&mut out, &x, &params, weight, shape).unwrap();
         close(&read(&tier, &out, n * v), &truth, &format!("logits {shape:?}"));
 
-        let mut head = tier.param(c * v).unwrap();
-        tier.transpose(&mut head, &params, weight, v, c).unwrap();
+        let head = tier.pack(&params, weight, c, v, true).unwrap();
         let none = Span { start: 0, len: 0 };
-        let affine = Affine { weight: Span { start: 0, len: c * v }, bias: none };
         let mut out = blank(&tier, n * v);
-        tier.linear_forward(&mut out, &x, &head, affine, shape).unwrap();
-        close(&read(&tier, &out, n * v), &truth, &format!("transpose {shape:?}"));
+        tier.packed_linear_forward(&mut out, &x, &head, &params, none, shape).unwrap();
+        close(&read(&tier, &out, n * v), &truth, &format!("packed {shape:?}"));
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! With as many channels as tokens and the unit matrix as weight, the logits are the inputs.
 
-use super::classifier::{Classifier, Member, members};
 use super::harness::*;
 use fortifai::Stream;
 use fortifai::cpu::Cpu;
 use fortifai::loss::{RowLoss, RowStats, Rule};
 use fortifai::tier::{LinearShape, Tier};
+use fortifai::verify::operators::classifier::{Classifier, Member, members};
 use fortifai_oracle::loss::LossKind;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ fn classify<T: Tier>(
 
 fn verdict<T: Tier>(tier: &T, op: &Classifier) -> Verdict {
     let LinearShape { n, c, .. } = op.shape;
-    let (mut rows, gradient) = op.rows(tier, &vec![0.0; op.point.len()], 1.0);
+    let (mut rows, gradient) = op.rows(tier, &vec![0.0; op.point.len()], 1.0).unwrap();
     assert!(gradient.iter().all(|g| !g.is_nan()), "{}: {gradient:?}", op.label());
     let (dx, dweight) = gradient.split_at(n * c);
     let [loss, _, p, kept] = std::array::from_fn(|index| std::mem::take(&mut rows[index]));
@@ -239,7 +239,7 @@ fn a_weight_of_zero_wins_over_an_infinite_loss() {
                 mask: vec![mask],
                 point: vec![1.0, never[0], never[1]],
             };
-            op.rows(tier, &[0.0; 3], 1.0).0
+            op.rows(tier, &[0.0; 3], 1.0).unwrap().0
         };
         for rule in [Rule::Tce(0.0), Rule::DropLow(0.1), Rule::Masked] {
             let name = format!("{rule:?}");

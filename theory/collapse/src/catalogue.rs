@@ -30,6 +30,7 @@ pub const FAMILIES: &[Family] = &[
     crate::kde::FAMILY,
     crate::stability::FAMILY,
     crate::verifier::FAMILY,
+    crate::tce::FAMILY,
     crate::metrics::FAMILY,
     crate::gaussian::METRICS,
 ];

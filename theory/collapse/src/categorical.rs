@@ -20,7 +20,6 @@
 //! | [`one_step`] | N15 information measures of one generation |
 
 pub mod accumulation;
-mod capped;
 pub mod chain;
 pub mod entropy;
 mod figures;
@@ -35,7 +34,6 @@ pub mod temperature;
 pub mod vocabulary;
 pub mod zipf;
 
-pub use capped::{CappedFit, capped_fit};
 use given::check_law;
 
 use crate::binomial::{draws_without_replacement, multinomial};

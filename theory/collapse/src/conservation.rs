@@ -40,6 +40,9 @@ pub const FAMILY: Family = Family {
 /// contains the products of Seddik et al. (2024, arXiv 2404.05090) and Kazdan et al. (2024, arXiv
 /// 2410.16713). *Guard:* `variance-conserved`.
 ///
+/// For the categorical law:
+/// Proved: `variance_after_schedule` in `theory/proofs/recursion.v`.
+///
 /// ```
 /// use fortifai_collapse::{Recursion, conservation::variance_kept};
 /// let blocks = Recursion::replace(10).blocks(3).expect("a constant schedule");

@@ -2,7 +2,7 @@
 //!
 //! Generation 0 is the true law; generation `t` is fitted to data drawn from generation `t − 1`,
 //! so generation 1 is fitted to real data. A model of `n` samples per generation either forgets
-//! the older data or keeps it ([`Protocol`]). Every closed form returns a [`stated::Stated`] that says
+//! the older data or keeps it ([`Protocol`]). Every closed form returns a number that says
 //! whether it is exact; every one is tested against digits from mpmath and against the simulated
 //! chain, at a stated false-alarm rate, with planted mistakes that the test must reject.
 //!
@@ -37,8 +37,8 @@ pub mod refusal;
 pub mod regression;
 pub mod special;
 pub mod stability;
-pub mod stated;
 pub mod stats;
+pub mod tce;
 #[cfg(test)]
 mod trial;
 pub mod verifier;

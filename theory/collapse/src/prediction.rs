@@ -1,7 +1,7 @@
 //! What a theory predicts, and the entry of the catalogue that predicts it.
 
 use crate::inputs::Inputs;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, require};
 use serde::Serialize;
 use std::fmt;
 
@@ -87,10 +87,15 @@ impl Entry {
     /// The prediction at the given inputs.
     ///
     /// # Errors
-    /// If an input is missing, unknown, or outside the domain.
+    /// If an input is missing, unknown, or outside the domain, or the value exceeds every number.
     pub fn predict(&self, inputs: &Inputs) -> Result<Prediction, Refusal> {
         inputs.expect_only(self.inputs.iter().map(|input| input.name), self.formula)?;
-        let value = (self.value)(inputs).map_err(|refusal| refusal.about(self.formula))?;
+        let finite = |value: f64| {
+            require(value.is_finite(), "the value", value, "a finite one, of smaller inputs,")?;
+            Ok(value)
+        };
+        let value = (self.value)(inputs).and_then(finite);
+        let value = value.map_err(|refusal: Refusal| refusal.about(self.formula))?;
         Ok(Prediction {
             id: self.id,
             name: self.name,

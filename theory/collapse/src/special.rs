@@ -1,12 +1,17 @@
 //! Special functions that `statrs` lacks or computes with too much cancellation.
 
 mod bessel;
+pub mod beta_tail;
+pub mod deviance;
 mod gamma_excess;
+pub mod hazard;
 pub mod legendre;
+pub mod power_moment;
+pub mod root;
+pub mod zeta;
 
 pub use bessel::bessel_k1;
 pub use gamma_excess::{digamma_excess, ln_1p_minus, ln_gamma_excess, ln_gamma_excess_complex};
-pub mod zeta;
 
 /// `ψ'(x)` for `x > 0`: recurrence up to 12, then the asymptotic series
 /// `1/x + 1/(2x²) + Σ B_{2k}/x^{2k+1}`, whose first omitted term is below 1e-15 there.

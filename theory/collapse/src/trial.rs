@@ -5,6 +5,10 @@ use crate::figure::Figure;
 use crate::inputs::Inputs;
 use crate::prediction::Entry;
 use crate::refusal::Refusal;
+use fortifai_stream::Stream;
+
+/// A formula, its inputs and its true value.
+pub(crate) type Row<'a> = (&'a str, &'a [(&'a str, f64)], f64);
 
 /// Every entry predicts a finite number at its example, and refuses an input of another name.
 pub(crate) fn examples_are_predicted(tables: &[&[Entry]]) {
@@ -12,6 +16,48 @@ pub(crate) fn examples_are_predicted(tables: &[&[Entry]]) {
         let prediction = entry.predict(&entry.example()).expect(entry.formula);
         assert!(prediction.value.is_finite(), "{prediction}");
         assert!(entry.predict(&entry.example().with("no such input", 1.0)).is_err());
+    }
+    nothing_is_silent(tables);
+}
+
+/// Whatever is typed, every entry answers with a number or with a refusal.
+fn nothing_is_silent(tables: &[&[Entry]]) {
+    let words = [
+        "0",
+        "1",
+        "2",
+        "3",
+        "7",
+        "100",
+        "9007199254740992",
+        "0.5",
+        "0.9",
+        "-1",
+        "1e-300",
+        "1e-12",
+        "1e12",
+        "1e300",
+        "word",
+        "[2, 1]",
+        "[1e-300, 1e300]",
+    ];
+    let mut stream = Stream::new(1, "inputs", 0, 0);
+    for entry in tables.iter().copied().flatten() {
+        for _ in 0..2_000 {
+            let mut inputs = Inputs::default();
+            for input in entry.inputs {
+                // Half of them as in the example, so that the rest is reached.
+                let typed = if stream.below(2) == 0 {
+                    input.example
+                } else {
+                    words[stream.below(words.len())]
+                };
+                inputs.set(input.name, typed.parse().expect("a value"));
+            }
+            // Overflow is refused by the entry; a number that is none would be a mistake of ours.
+            let value = (entry.value)(&inputs);
+            assert!(!value.is_ok_and(f64::is_nan), "{} at {inputs}", entry.formula);
+        }
     }
 }
 

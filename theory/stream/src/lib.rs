@@ -83,6 +83,9 @@ impl Stream {
     }
 
     /// Shuffles in place (Fisher–Yates), every order equally likely.
+    ///
+    /// Proved: `swap_keeps_a_permutation` in `theory/proofs/mix.smt2`.
+    /// Proved: `swap_keeps_every_unit` in `theory/proofs/mix.smt2`.
     pub fn shuffle<X>(&mut self, items: &mut [X]) {
         for end in (1..items.len()).rev() {
             let other = self.below(end + 1);

@@ -18,6 +18,8 @@ use std::f64::consts::PI;
 /// Domain: `n ≥ 1`, any `t`. Source: Kazdan et al. 2024, arXiv 2410.16713, for the Gaussian. Guard:
 /// `categorical-accumulate`.
 ///
+/// Proved: `accumulate_decay` in `theory/proofs/accumulate.v`.
+///
 /// ```
 /// let kept = fortifai_collapse::categorical::accumulation::accumulated(6, 1)?;
 /// assert!((kept - 5.0 / 6.0).abs() < 1e-14);

@@ -157,6 +157,7 @@ pub fn mixed_at_most(p: f64, n: usize, t: usize) -> Result<f64, Refusal> {
 /// The system `I − Q` of the interior counts `1..n`.
 struct Times {
     chain: Chain,
+    interior: usize,
     system: nalgebra::LU<f64, nalgebra::Dyn, nalgebra::Dyn>,
 }
 
@@ -167,12 +168,15 @@ impl Times {
         let system = DMatrix::from_fn(n - 1, n - 1, |i, j| {
             f64::from(u8::from(i == j)) - chain.probability(i + 1, j + 1)
         });
-        Ok(Self { chain, system: system.lu() })
+        Ok(Self { chain, interior: n - 1, system: system.lu() })
     }
 
     /// `(I − Q)^{-1} h`, with zeros at the two ends.
     fn solve(&self, h: impl Fn(usize) -> f64) -> Result<Vec<f64>, Refusal> {
-        let inside = self.system.l().nrows();
+        let inside = self.interior;
+        if inside == 0 {
+            return Ok(vec![0.0; 2]);
+        }
         let right = DVector::from_fn(inside, |i, _| h(i + 1));
         let solved = self
             .system

@@ -14,6 +14,9 @@ use crate::refusal::{Refusal, require};
 /// Domain: `n ≥ 1`; one sample per generation collapses at once. Source: Wright 1931; Seddik et
 /// al. 2024, arXiv 2404.05090. Guard: `categorical-moments`.
 ///
+/// Proved: `replace_decay` in `theory/proofs/recursion.v`.
+/// Proved: `one_step_variance` in `theory/proofs/recursion.v`.
+///
 /// ```
 /// let kept = fortifai_collapse::categorical::moments::decay(12, 7)?;
 /// assert!((kept - (11.0f64 / 12.0).powi(7)).abs() < 1e-15);

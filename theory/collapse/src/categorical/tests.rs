@@ -62,6 +62,15 @@ fn refusals_name_the_value_and_the_condition() {
 }
 
 #[test]
+fn one_sample_decides_at_once() {
+    let law = [0.5, 0.3, 0.2];
+    assert!((fixation::expected_collapse(&law, 1).expect("inside") - 1.0).abs() <= 1e-15);
+    assert_eq!(fixation::expected_square_of_collapse(0.3, 1), Ok(1.0));
+    assert_eq!(fixation::mixed(0.3, 1, 1), Ok(0.0));
+    assert_eq!(accumulation::accumulated_limit(1), Ok(0.0));
+}
+
+#[test]
 fn settings_pass_from_each_generation_to_the_next() {
     let law =
         Categorical::new(&[0.5, 0.5]).with_smoothing(1.0).and_then(|law| law.with_temperature(2.0));

@@ -43,7 +43,7 @@ fn conserved(plan: &Plan) -> Vec<Outcome> {
         Outcome::empirical("E σ² accumulated", &column(&accumulated, 0), share)
             .mistake("blocks in reverse order", kept(&Recursion::accumulate(reversed), 5))
             .mistake("replaced blocks", kept(&fresh, 5))
-            .mistake("three generations less", kept(&pooled, 2)),
+            .mistake("real data only", kept(&pooled, 1)),
         Outcome::empirical("Var μ accumulated", &column(&accumulated, 1), 1.0 - share)
             .mistake("1/N of the pool", 1.0 / 33.0)
             .mistake("what is kept", share),
@@ -52,7 +52,7 @@ fn conserved(plan: &Plan) -> Vec<Outcome> {
             .mistake("one generation less", kept(&fresh, 4)),
         Outcome::empirical("E σ², n_k = 6 k^1.5", &column(&grown, 0), kept(&powers, 5))
             .mistake("constant blocks", kept(&Recursion::replace(6), 5))
-            .mistake("two generations less", kept(&powers, 3)),
+            .mistake("real data only", kept(&powers, 1)),
     ]
 }
 

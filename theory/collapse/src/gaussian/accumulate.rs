@@ -18,6 +18,11 @@ use std::f64::consts::PI;
 /// `n ≥ 1` with divisor `N`, `n ≥ 2` with `N − 1`; no fixed divisor. *Source:* Kazdan et al. (2024,
 /// arXiv 2410.16713) for divisor `N`, derived here for `N − 1`. *Guard:* `gaussian-accumulate`.
 ///
+/// The first product falls, and stays positive:
+/// Proved: `accumulate_decreases` in `theory/proofs/accumulate.v`.
+/// Proved: `accumulate_bound` in `theory/proofs/accumulate.v`.
+/// Proved: `accumulate_stays_positive` in `theory/proofs/accumulate.v`.
+///
 /// ```
 /// use fortifai_collapse::gaussian::{Divisor, accumulate_variance};
 /// let kept = accumulate_variance(2, 2, Divisor::Mle).expect("n = 2");

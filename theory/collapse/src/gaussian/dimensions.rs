@@ -6,6 +6,7 @@
 
 use super::Divisor;
 use super::inputs::{D, DIVISOR, N, T, divisor, entry, finite, input};
+use super::model::ln_quotient;
 use super::power::expected_power;
 use crate::inputs::Inputs;
 use crate::prediction::{Digits, Entry, Input};
@@ -150,7 +151,7 @@ fn check(d: usize, n: usize, divisor: Divisor) -> Result<(f64, f64), Refusal> {
     require(d <= 1_000_000, "d", d, "d ≤ 1000000")?;
     let m = divisor.checked(n)?;
     let nu = n as f64 - 1.0;
-    Ok((nu, ((nu - m) / m).ln_1p()))
+    Ok((nu, ln_quotient(nu, m)))
 }
 
 /// `(ν + 1 − i)/2`.

@@ -3,6 +3,7 @@
 use super::Divisor;
 use super::inputs::{DIVISOR, N, T, divisor, entry, finite, input};
 use super::log::log_rate;
+use super::model::ln_quotient;
 use super::power::{excess_over_log, lost_deviation};
 use crate::inputs::Inputs;
 use crate::prediction::{Digits, Entry, Input};
@@ -50,7 +51,7 @@ pub fn mean_drift(n: usize, t: usize, divisor: Divisor) -> Result<f64, Refusal> 
 /// If `n < 2`, or if the value exceeds every `f64`.
 pub fn expected_w2_squared(n: usize, t: usize, divisor: Divisor) -> Result<f64, Refusal> {
     let m = divisor.checked(n)?;
-    let growth = (t as f64 * ((n as f64 - 1.0 - m) / m).ln_1p()).exp_m1();
+    let growth = (t as f64 * ln_quotient(n as f64 - 1.0, m)).exp_m1();
     // With divisor n, Var μ_t = −growth exactly.
     let drift = if m == n as f64 { 0.0 } else { mean_drift(n, t, divisor)? + growth };
     finite(drift + 2.0 * lost_deviation(n, t, divisor)?)
@@ -72,7 +73,7 @@ pub fn expected_w2_squared(n: usize, t: usize, divisor: Divisor) -> Result<f64, 
 /// If `n < 2`, or if the value exceeds every `f64`.
 pub fn expected_kl_from_truth(n: usize, t: usize, divisor: Divisor) -> Result<f64, Refusal> {
     let m = divisor.checked(n)?;
-    let growth = (t as f64 * ((n as f64 - 1.0 - m) / m).ln_1p()).exp_m1();
+    let growth = (t as f64 * ln_quotient(n as f64 - 1.0, m)).exp_m1();
     let drift = if m == n as f64 { 0.0 } else { mean_drift(n, t, divisor)? + growth };
     finite(0.5 * (drift - t as f64 * log_rate(n, divisor)?))
 }

@@ -47,7 +47,7 @@ pub const FIGURES: &[Figure] = &[
         x: "share of real data",
         y: "mean variance",
         log_y: false,
-        replicates: 2_000,
+        replicates: 500,
         series: real_share,
     },
     Figure {

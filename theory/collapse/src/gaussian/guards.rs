@@ -72,7 +72,7 @@ pub const GUARDS: &[Guard] = &[
         name: "gaussian-mixture",
         covers: &["G10"],
         about: "Real data in every generation: exactly, by a coin, and a fixed set.",
-        replicates: 60_000,
+        replicates: 75_000,
         run: mixture::mixture,
     },
     Guard {

@@ -1,7 +1,8 @@
 //! G2: the typical rate of collapse when the data are replaced.
 
 use super::Divisor;
-use super::inputs::{DIVISOR, EPS, MLE, N, T, UNBIASED, divisor, entry, only};
+use super::inputs::{DIVISOR, EPS, MLE, N, T, UNBIASED, divisor, entry, finite, only};
+use super::model::ln_quotient;
 use crate::prediction::{Digits, Entry, Kind};
 use crate::refusal::{Refusal, require};
 use crate::special::{digamma_excess, trigamma};
@@ -25,7 +26,7 @@ use crate::special::{digamma_excess, trigamma};
 pub fn log_rate(n: usize, divisor: Divisor) -> Result<f64, Refusal> {
     let m = divisor.checked(n)?;
     let nu = n as f64 - 1.0;
-    Ok(digamma_excess(0.5 * nu) + ((nu - m) / m).ln_1p())
+    Ok(digamma_excess(0.5 * nu) + ln_quotient(nu, m))
 }
 
 /// `Var ln(σ_t²/σ_{t−1}²) = ψ'(ν/2)`; the factors are independent, so `t` generations have `t`
@@ -135,7 +136,7 @@ pub const ENTRIES: &[Entry] = &[
             &[N, T, DIVISOR],
             |i| {
                 let rate = log_rate(i.count("n")?, divisor(i, Divisor::Unbiased)?)?;
-                Ok((0.5 * rate * i.count("t")? as f64).exp())
+                finite((0.5 * rate * i.count("t")? as f64).exp())
             },
         )
     },

@@ -71,6 +71,10 @@ impl Pair {
         // In units of the larger deviation, with the narrow law N(a, r²) against N(0, 1).
         let (wide, narrow) = (self.s1.max(self.s2), self.s1.min(self.s2));
         let (a, r) = (self.m.abs() / wide, narrow / wide);
+        // Beyond these the overlap is below 1e-140.
+        if a > 60.0 || r < 1e-145 {
+            return 1.0;
+        }
         let (left, right) = crossings(a, r, wide, narrow);
         let direct = normal_between((left - a) / r, (right - a) / r) - normal_between(left, right);
         if direct > 1e-3 {

@@ -37,6 +37,12 @@ impl Divisor {
     }
 }
 
+/// `ln(ν/m)`, exact where the two are close.
+pub(super) fn ln_quotient(nu: f64, m: f64) -> f64 {
+    let gap = (nu - m) / m;
+    if gap.abs() < 0.5 { gap.ln_1p() } else { (nu / m).ln() }
+}
+
 /// A normal law that is fitted with the given divisor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gaussian {

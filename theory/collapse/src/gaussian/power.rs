@@ -2,6 +2,7 @@
 
 use super::Divisor;
 use super::inputs::{DIVISOR, N, T, divisor, entry, finite, input};
+use super::model::ln_quotient;
 use crate::prediction::{Digits, Entry};
 use crate::refusal::{Refusal, require};
 use crate::special::{ln_1p_minus, ln_gamma_excess};
@@ -49,7 +50,7 @@ pub(super) fn ln_expected_power(n: usize, s: f64, divisor: Divisor) -> Result<f6
     let m = divisor.checked(n)?;
     let nu = n as f64 - 1.0;
     require(s.is_finite() && s > -0.5 * nu, "s", s, "s > −(n − 1)/2")?;
-    Ok(s * ((nu - m) / m).ln_1p() + ln_gamma_excess(0.5 * nu, s))
+    Ok(s * ln_quotient(nu, m) + ln_gamma_excess(0.5 * nu, s))
 }
 
 /// `Var σ_t² = E σ_t⁴ − (E σ_t²)²`, which is `(1 + 2/ν)^t − 1` for divisor `ν = n − 1`.
@@ -69,7 +70,7 @@ pub fn variance_of_variance(n: usize, t: usize, divisor: Divisor) -> Result<f64,
     let (nu, t) = (n as f64 - 1.0, t as f64);
     // ln(1 + 2/ν) as it is for ν = 1, 2.
     let spread = (t * (2.0 / nu).ln_1p()).exp_m1();
-    finite((2.0 * t * ((nu - m) / m).ln_1p()).exp() * spread)
+    finite((2.0 * t * ln_quotient(nu, m)).exp() * spread)
 }
 
 const SHARED: &str = "product of independent χ²: Bertrand et al. (arXiv 2310.00429) for s = 1/2, \

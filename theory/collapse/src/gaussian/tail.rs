@@ -2,6 +2,7 @@
 
 use super::Divisor;
 use super::inputs::{DIVISOR, EPS, N, T, divisor, entry, finite, input};
+use super::model::ln_quotient;
 use super::power::expected_power;
 use crate::inputs::Inputs;
 use crate::prediction::{Digits, Entry, Kind};
@@ -35,6 +36,10 @@ pub fn survival(n: usize, t: usize, eps: f64, divisor: Divisor) -> Result<f64, R
         return Ok(if eps < 1.0 { 1.0 } else { 0.0 });
     }
     let Some(saddle) = law.saddle() else { return Ok(0.0) };
+    // Below every number: the tail on the side of the saddle is nothing.
+    if law.ln_chernoff(saddle) <= -745.0 {
+        return Ok(if saddle > 0.0 { 0.0 } else { 1.0 });
+    }
     let spread = (law.t * trigamma(law.x)).sqrt();
     // The line keeps away from the pole at 0.
     let s = match saddle >= 0.0 {
@@ -67,8 +72,7 @@ pub fn chernoff_bound(n: usize, t: usize, eps: f64, divisor: Divisor) -> Result<
     if saddle <= 0.0 {
         return Ok(1.0);
     }
-    let power = saddle * law.shift + ln_gamma_excess(law.x, saddle);
-    Ok((law.t * power - saddle * law.y).exp().min(1.0))
+    Ok(law.ln_chernoff(saddle).exp().min(1.0))
 }
 
 /// `c₄(n)^t/ε`, an upper bound of `P(σ_t > ε σ_0)` with divisor `n − 1`.
@@ -142,7 +146,7 @@ impl LogVariance {
         let m = divisor.checked(n)?;
         require(eps > 0.0 && eps.is_finite(), "eps", eps, "a positive finite number")?;
         let nu = n as f64 - 1.0;
-        Ok(Self { x: 0.5 * nu, shift: ((nu - m) / m).ln_1p(), t: t as f64, y: 2.0 * eps.ln() })
+        Ok(Self { x: 0.5 * nu, shift: ln_quotient(nu, m), t: t as f64, y: 2.0 * eps.ln() })
     }
 
     /// The `s` with `K'(s) = y`: `ψ(x + s) = y/t − shift + ln x`, by Newton's iteration (Minka
@@ -161,6 +165,13 @@ impl LogVariance {
         Some(a - self.x)
     }
 
+    /// `K(s) − sy`, or `−∞` where it is beyond every number.
+    fn ln_chernoff(&self, s: f64) -> f64 {
+        let power = s * self.shift + ln_gamma_excess(self.x, s);
+        let exponent = self.t * power - s * self.y;
+        if exponent.is_nan() { f64::NEG_INFINITY } else { exponent }
+    }
+
     /// `(1/π) ∫_0^∞ Re[exp(K(z) − zy)/z] dw` on `z = s + iw`, with steps halved until two results
     /// agree.
     fn line_integral(&self, s: f64) -> f64 {
@@ -174,11 +185,11 @@ impl LogVariance {
         let peak = integrand(0.0);
         let sum = |first: f64, step: f64| {
             let mut sum = 0.0;
-            for j in 0.. {
+            for j in 0..1_000_000 {
                 let term = integrand(first + step * f64::from(j));
                 sum += term.re;
                 // The modulus falls along the line, at least exponentially in the end.
-                if term.norm() <= 1e-18 * peak.norm() {
+                if term.norm() <= 1e-18 * peak.norm() || !term.norm().is_finite() {
                     break;
                 }
             }

@@ -68,6 +68,16 @@ fn figures_are_drawn_with_points_near_their_lines() {
 }
 
 #[test]
+fn guards_do_not_depend_on_the_number_of_threads() {
+    let guard = GUARDS.iter().find(|guard| guard.name == "gaussian-budget").expect("a guard");
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| (guard.run)(&Plan { seed: 3, replicates: 500 }))
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
 fn fits_by_hand_and_merged() {
     // 1, 2, 6: mean 3, squares 4 + 1 + 9 = 14.
     let samples = [1.0, 2.0, 6.0];

@@ -149,7 +149,7 @@ fn adaptive(plan: &Plan) -> Vec<Outcome> {
     };
     let exact = |t: usize| inside(adaptive_variance(n, c, t, 1.0));
     let corrected = |t: usize| inside(shrunk_variance(n, t, 1.0));
-    let linear = 0.9 * (0.9 * (1.0 + c * 10f64.powf(-0.4))).powi(4);
+    let wide = 0.9 * (0.9 * (1.0 + c * c * 10f64.powf(-0.2))).powi(4);
     vec![
         Outcome::empirical(
             "variance of the samples, adaptive",
@@ -158,7 +158,7 @@ fn adaptive(plan: &Plan) -> Vec<Outcome> {
         )
         .mistake("one generation fewer", exact(t - 1))
         .mistake("no kernel", 0.9f64.powi(5))
-        .mistake("c for c²", linear),
+        .mistake("n^(−1/5) for its square", wide),
         Outcome::empirical(
             "variance of the samples, corrected",
             &variances(Bandwidth::Shrunk(c), "kde-shrunk"),

@@ -138,7 +138,7 @@ fn poisson_chain(plan: &Plan) -> Vec<Outcome> {
             .mistake("the mean decays by 1 − 1/n", rate * (1.0 - 1.0 / count).powi(k as i32))
             .mistake("the mean grows by 1 + 1/n", rate * (1.0 + 1.0 / count).powi(k as i32)),
         Outcome::empirical("Var Λ_k", &column(&|run| (run[2] - rate) * (run[2] - rate)), spread(k))
-            .mistake("two generations more", spread(k + 2))
+            .mistake("twice the generations", spread(2 * k))
             .mistake("one generation only", spread(1)),
         Outcome::empirical(
             "Cov(Λ_j, Λ_k)",
@@ -159,10 +159,10 @@ fn poisson_chain(plan: &Plan) -> Vec<Outcome> {
             &column(&|run| (-0.5 * count * run[2]).exp()),
             transform(k, 0.5),
         )
-        .mistake("one generation more", transform(k + 1, 0.5))
-        .mistake("one generation less", transform(k - 1, 0.5)),
+        .mistake("a third more generations", transform(k + 4, 0.5))
+        .mistake("a third fewer generations", transform(k - 4, 0.5)),
         Outcome::empirical("E(Λ_k | Λ_k > 0)", &survivors, alive(k))
-            .mistake("one generation more", alive(k + 1))
+            .mistake("a third more generations", alive(k + 4))
             .mistake("not given survival", rate),
     ]
 }
@@ -177,7 +177,7 @@ pub const FIGURES: &[Figure] = &[Figure {
     x: "generation",
     y: "probability of survival",
     log_y: true,
-    replicates: 4_000,
+    replicates: 2_000,
     series: extinction,
 }];
 

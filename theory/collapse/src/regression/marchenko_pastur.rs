@@ -37,10 +37,12 @@ impl Resolvent {
     /// ```
     ///
     /// # Errors
-    /// Unless `φ > 0` and `λ > 0`, or `λ = 0` and `φ < 1`.
+    /// Unless `φ > 0` and `λ > 0`, or `λ = 0` and `φ < 1` (both at most 1e12, and 1e-60 or more).
     pub fn new(phi: f64, lambda: f64) -> Result<Self, Refusal> {
-        require(phi > 0.0 && phi <= 1e12, "phi", phi, "0 < phi ≤ 1e12")?;
-        require((0.0..=1e12).contains(&lambda), "lambda", lambda, "0 ≤ lambda ≤ 1e12")?;
+        // Between these limits no moment overflows.
+        require((1e-60..=1e12).contains(&phi), "phi", phi, "phi from 1e-60 to 1e12")?;
+        let inside = lambda == 0.0 || (1e-60..=1e12).contains(&lambda);
+        require(inside, "lambda", lambda, "lambda = 0 or 1e-60 to 1e12")?;
         require(lambda > 0.0 || phi < 1.0, "lambda", lambda, "lambda > 0 where phi ≥ 1")?;
         let b = 1.0 - phi + lambda;
         Ok(Self { phi, lambda, root: b.hypot(2.0 * (phi * lambda).sqrt()) })

@@ -22,7 +22,7 @@ pub const GUARDS: &[Guard] = &[
         covers: &["S1", "S2", "U1"],
         about: "A Gaussian mixture fitted by EM: its two first moments on logistic data of infinite \
                 size, its parameters on data of its own kind, and its variance when replaced.",
-        replicates: 6_000,
+        replicates: 12_000,
         run: mixture,
     },
     Guard {

@@ -51,7 +51,7 @@ pub fn logistic_jacobian(lambda: f64) -> Result<f64, Refusal> {
 ///
 /// ```
 /// let hessian = fortifai_collapse::stability::logistic_hessian();
-/// assert!((hessian - 0.413_242_072_985_232_4).abs() < 1e-15);
+/// assert!((hessian - 0.413_241_928_283_814_07).abs() < 1e-15);
 /// ```
 pub fn logistic_hessian() -> f64 {
     normal_expectation(|x| 0.5 / (0.5 * x).cosh().powi(2))

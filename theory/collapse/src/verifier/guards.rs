@@ -13,7 +13,7 @@ use crate::stats::{Z_LIMIT, mean, replicates, variance};
 use fortifai_stream::Stream;
 use std::f64::consts::TAU;
 
-/// The checks of the family. A replicate of those that filter draws [`BLOCK`] samples and keeps what
+/// The checks of the family. A replicate of those that filter draws a thousand samples and keeps what
 /// the verifier accepts.
 pub const GUARDS: &[Guard] = &[
     Guard {

@@ -46,3 +46,23 @@ fn the_guards_stand_for_other_seeds() {
         }
     }
 }
+
+#[test]
+fn every_point_of_every_figure_lies_on_its_line() {
+    // Points are a few standard errors from their line; a fixed seed, 8 of them at most.
+    for family in [crate::categorical::FAMILY, crate::ngram::FAMILY, crate::metrics::FAMILY] {
+        for figure in family.figures.iter().copied().flatten() {
+            let plan = Plan { seed: 20_250_902, replicates: figure.replicates };
+            for series in (figure.series)(&plan) {
+                for point in &series.points {
+                    let on = series.line.iter().find(|(x, _)| *x == point.x);
+                    let (_, line) = *on.unwrap_or_else(|| panic!("{}: no line", figure.name));
+                    let off = (point.mean - line).abs();
+                    // One per cent where the prediction is a limit.
+                    let limit = 8.0 * point.standard_error + 0.01 * line;
+                    assert!(off <= limit, "{}, {}: {point:?}, {line}", figure.name, series.label);
+                }
+            }
+        }
+    }
+}

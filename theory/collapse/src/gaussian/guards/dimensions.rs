@@ -75,7 +75,7 @@ pub(super) fn dimensions(plan: &Plan) -> Vec<Outcome> {
     let (a, b) = traces(t, Unbiased);
     outcomes.push(
         Outcome::empirical("E tr Σ_t²", &column(&runs, |run| run.trace_of_square), a)
-            .mistake("one generation more", traces(t + 1, Unbiased).0)
+            .mistake("twice the generations", traces(2 * t, Unbiased).0)
             .mistake("divisor n", traces(t, Mle).0),
     );
     outcomes.push(
@@ -86,8 +86,8 @@ pub(super) fn dimensions(plan: &Plan) -> Vec<Outcome> {
     let drift = |t, divisor| 3.0 * sure(mean_drift(n, t, divisor));
     outcomes.push(
         Outcome::empirical("E |μ_t|²", &column(&runs, |run| run.displacement), drift(t, Unbiased))
-            .mistake("divisor n", drift(t, Mle))
-            .mistake("one generation more", drift(t + 1, Unbiased)),
+            .mistake("one dimension", drift(t, Unbiased) / 3.0)
+            .mistake("twice the generations", drift(2 * t, Unbiased)),
     );
     outcomes.extend(one_generation(plan, d, n));
     outcomes
@@ -112,7 +112,7 @@ fn one_generation(plan: &Plan, d: usize, n: usize) -> Vec<Outcome> {
             sure(log_det_variance(d, n)),
         )
         .mistake("divisor n", sure(log_det_rate(d, n, Mle)))
-        .mistake("one sample more", sure(log_det_rate(d, n + 1, Unbiased))),
+        .mistake("one dimension less", sure(log_det_rate(d - 1, n, Unbiased))),
         Outcome::known(
             "E √det of a fit to single samples",
             &column(&runs, |run| (0.5 * run.log_det()).exp()),

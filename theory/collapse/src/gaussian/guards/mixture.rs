@@ -26,14 +26,16 @@ fn moments(plan: &Plan, recursion: &Recursion, t: usize) -> Pairs {
 }
 
 pub(super) fn mixture(plan: &Plan) -> Vec<Outcome> {
-    let (n, share, t) = (5, 0.4, 6);
-    let run = |protocol, name| moments(plan, &Recursion::new(protocol, n).named(name), t);
-    let exactly = run(Protocol::FreshReal { share }, "gaussian-mixture");
-    let tossed = run(Protocol::CoinReal { share }, "gaussian-mixture-coin");
-    let same = run(Protocol::FixedReal { share }, "gaussian-mixture-fixed");
+    let (n, share, t) = (3, 1.0 / 3.0, 6);
+    let (set_size, set_share) = (5, 0.4);
+    let run = |protocol, n, name| moments(plan, &Recursion::new(protocol, n).named(name), t);
+    let exactly = run(Protocol::FreshReal { share }, n, "gaussian-mixture");
+    let tossed = run(Protocol::CoinReal { share }, n, "gaussian-mixture-coin");
+    let same = run(Protocol::FixedReal { share: set_share }, set_size, "gaussian-mixture-fixed");
     let new = |share, t| sure(fresh(n, share, 1.0, t));
     let by_coin = |share, t| sure(coin(n, share, t));
-    let set = |t| sure(fixed(n, share, t));
+    let set = |t| sure(fixed(set_size, set_share, t));
+    let new_set = sure(fresh(set_size, set_share, 1.0, t));
     let late = |runs: &Pairs| column(runs, |run| run[1].0);
     let half = sure(half_share(n));
     vec![
@@ -73,10 +75,10 @@ pub(super) fn mixture(plan: &Plan) -> Vec<Outcome> {
         .mistake("one generation less", by_coin(share, EARLY - 1))
         .mistake("exactly, one generation less", new(share, EARLY - 1).displacement),
         Outcome::empirical("D_t, a fixed set", &late(&same), set(t).displacement)
-            .mistake("new real data", new(share, t).displacement)
-            .mistake("the set alone", 1.0 / (n as f64 * share)),
+            .mistake("new real data", new_set.displacement)
+            .mistake("the set alone", 1.0 / (set_size as f64 * set_share)),
         Outcome::empirical("V_t, a fixed set", &column(&same, |run| run[1].1), set(t).variance)
-            .mistake("new real data", new(share, t).variance)
+            .mistake("new real data", new_set.variance)
             .mistake("one generation", set(1).variance),
         // Two closed forms: 1e-12 of roundings.
         Outcome::deterministic(
@@ -114,10 +116,11 @@ pub(super) fn bias(plan: &Plan) -> Vec<Outcome> {
     let known = GaussianMean(Gaussian::standard(Mle));
     let recursion = mixed.clone().named("gaussian-bias-known");
     let means: Vec<f64> = replicates(plan.replicates, |item| {
-        sure(last(&known, &recursion, 20, plan.seed, item)).0.mean
+        sure(last(&known, &recursion, late, plan.seed, item)).0.mean
     });
-    // 0.36^20 of the start is left: 1e-9.
-    let displacement = |lambda| 1.0 / sure(effective_samples(size, share, lambda));
+    // From 0 on, (1−a)^2 of the distance from the limit is left per generation.
+    let reached = 1.0 - 0.36f64.powi(late as i32);
+    let displacement = |lambda| reached / sure(effective_samples(size, share, lambda));
     let spread = sure(log_variance(n)) * t as f64;
     vec![
         Outcome::known(

@@ -3,6 +3,7 @@
 use super::super::{FAMILY, METRICS};
 use crate::inputs::{Inputs, Value};
 use crate::prediction::Entry;
+use fortifai_stream::Stream;
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     let rooms = [FAMILY.entries, METRICS.entries, crate::conservation::FAMILY.entries];
@@ -51,6 +52,40 @@ fn every_example_is_inside_the_domain() {
         let prediction = entry.predict(&entry.example()).expect("the example");
         assert!(prediction.value.is_finite(), "{prediction}");
     }
+}
+
+#[test]
+fn any_numbers_are_answered_by_a_number_or_a_refusal() {
+    let numbers = [
+        0.0, 1.0, 2.0, 3.0, 4.0, 9.0, 20.0, 1e3, 1e6, 1e15, -1.0, 0.2, 0.5, 0.999, 1.5, 1e-300,
+        1e300,
+    ];
+    let mut stream = Stream::new(1, "any-numbers", 0, 0);
+    let mut faults = Vec::new();
+    let rates = crate::rates::entries().filter(|entry| entry.id != "B1");
+    for entry in entries().chain(rates) {
+        let mut answers = Vec::new();
+        for _ in 0..40 {
+            // Half of the inputs are those of the example.
+            let mut inputs = entry.example();
+            for input in entry.inputs {
+                if stream.below(2) == 0 {
+                    let number = numbers[stream.below(numbers.len())];
+                    let list = matches!(inputs.get(input.name), Some(Value::List(_)));
+                    let value =
+                        if list { Value::List(vec![number]) } else { Value::Number(number) };
+                    inputs.set(input.name, value);
+                }
+            }
+            if let Ok(prediction) = entry.predict(&inputs) {
+                answers.push(prediction);
+            }
+        }
+        assert!(!answers.is_empty(), "{} {}", entry.id, entry.formula);
+        faults.extend(answers.into_iter().filter(|answer| !answer.value.is_finite()));
+    }
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]

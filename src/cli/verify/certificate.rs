@@ -1,0 +1,84 @@
+//! The certificate as a table: operator × check.
+
+use super::super::say;
+use crate::verify::{Certificate, Check};
+
+/// One row per operator: its worst errors, the tolerances, cases and branches; then what failed, the
+/// machine and the verdict.
+pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
+    say(&format!(
+        "{:<34} {:>5}  {:>8} {:>8} {:>8} {:>9}  {}\n",
+        "operator", "cases", "value", "adjoint", "guards", "f32 used", "branches visited"
+    ));
+    let mut names: Vec<&str> = Vec::new();
+    for check in &certificate.checks {
+        let name = operator(check);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    for name in names {
+        let of = |what: &str| {
+            certificate.checks.iter().find(|c| operator(c) == name && kind(c).starts_with(what))
+        };
+        let error = |what: &str| match of(what) {
+            Some(check) if !check.passed => "FAILED".to_owned(),
+            Some(check) => format!("{:.1e}", check.max_error),
+            None => "·".to_owned(),
+        };
+        let guards = match of("guards") {
+            Some(check) if check.passed => "intact",
+            Some(_) => "FAILED",
+            None => "·",
+        };
+        let budget = match of("f32 budget") {
+            Some(check) if check.passed => format!("{:.0} %", 100.0 * check.max_error),
+            Some(_) => "FAILED".to_owned(),
+            None => "·".to_owned(),
+        };
+        let all = || certificate.checks.iter().filter(|check| operator(check) == name);
+        let cases = all().filter_map(|check| check.cases).max().unwrap_or(0);
+        let branches: Vec<String> = all()
+            .flat_map(|check| &check.branches)
+            .map(|(branch, times)| format!("{branch} {times}"))
+            .collect();
+        say(&format!(
+            "{name:<34} {cases:>5}  {:>8} {:>8} {guards:>8} {budget:>9}  {}\n",
+            error("value"),
+            error("adjoint"),
+            branches.join(", ")
+        ));
+        for check in
+            all().filter(|check| check.name.contains("f32 ") && kind(check) != "f32 budget")
+        {
+            say(&format!(
+                "    in f32: {} {:.1e} of {:.0e}\n",
+                kind(check).trim_start_matches("f32 "),
+                check.max_error,
+                check.tolerance
+            ));
+        }
+    }
+    for check in certificate.checks.iter().filter(|check| !check.passed) {
+        let detail = check.detail.clone().unwrap_or_default();
+        let (error, tolerance) = (check.max_error, check.tolerance);
+        say(&format!("FAILED {}: {error:e} > {tolerance:e} {detail}\n", check.name));
+    }
+    say("tolerances: value 1e-12; adjoint 1e-13, model 1e-10; f32 within twice the error of the \
+         textbook in f32 plus one unit in the last place\n");
+    let machine = crate::store::machine();
+    let threads = rayon::current_num_threads();
+    let verdict = if certificate.passed { "passed" } else { "FAILED" };
+    say(&format!(
+        "{machine}, {threads} threads, seed {seed}, {seconds:.1} s: {} checks {verdict}\n",
+        certificate.checks.len()
+    ));
+}
+
+fn operator(check: &Check) -> &str {
+    check.name.split_once('/').map_or(check.name.as_str(), |(operator, _)| operator)
+}
+
+fn kind(check: &Check) -> &str {
+    check.name.split_once('/').map_or("", |(_, kind)| kind)
+}

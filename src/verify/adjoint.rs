@@ -1,0 +1,123 @@
+//! Double precision: values, and the adjoint identity against dual numbers.
+
+use super::operator::{Finding, Operator, Ran, What, dot, ensure, normals, stream};
+use crate::tier::Tier;
+use fortifai_oracle::{directional, tangents};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Largest error of an output, relative to the larger of one and its size.
+pub const VALUE_TOLERANCE: f64 = 1e-12;
+
+/// Up to this many inputs are looked at one by one when the identity fails.
+const MOST_UNITS: usize = 4096;
+
+/// The checks of one operator in `f64`, with the worst errors and the branches seen so far.
+#[derive(Debug, Default)]
+pub struct Record {
+    seen: RefCell<BTreeMap<&'static str, usize>>,
+    worst: RefCell<Worst>,
+}
+
+/// The worst errors of the cases so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Worst {
+    /// Shapes and points.
+    pub cases: usize,
+    /// Of an output, relative to the larger of one and its size.
+    pub value: f64,
+    /// Of the adjoint identity, relative to the sum of the sizes of its terms.
+    pub adjoint: f64,
+}
+
+impl Record {
+    /// Forward equals the textbook to `1e-12·max(1, |value|)`, and for random `u` and `v`
+    /// `|⟨v, J u⟩ − ⟨Jᵀ v, u⟩| ≤ tolerance·(Σ|v_i (J u)_i| + Σ|(Jᵀ v)_j u_j|)`.
+    ///
+    /// # Errors
+    /// What is wrong: operator, shape, seed and, by one unit vector after the other, the worst
+    /// entry of the gradient.
+    pub fn check<O: Operator, T: Tier>(&self, op: &O, tier: &T, seed: u64) -> Result<(), Finding> {
+        let name = || format!("{}, seed {seed}", op.label());
+        let mut stream = stream(seed);
+        let point = op.point(&mut stream);
+        let v = op.cotangent(&mut stream);
+        let u = normals(&mut stream, point.len());
+        let start = normals(&mut stream, point.len());
+        let truth = op.textbook::<f64>(&point);
+        let moved = tangents(&op.textbook(&directional(&point, &u)));
+        let ran = op.run(tier, &point, &v, &start);
+        let Ran { outputs, gradient } = ran.map_err(|finding| finding.of(&name()))?;
+        for branch in op.branches(&point) {
+            *self.seen.borrow_mut().entry(branch).or_default() += 1;
+        }
+        let mut worst = self.worst.borrow_mut();
+        worst.cases += 1;
+        let lengths = (outputs.len(), gradient.len());
+        ensure(lengths == (truth.len(), point.len()), What::Consistency, || {
+            format!("{}: {lengths:?} outputs and gradients", name())
+        })?;
+        let mut places = op.outputs().into_iter().flat_map(|(name, len)| vec![name; len]);
+        for (index, (&got, &truth)) in outputs.iter().zip(&truth).enumerate() {
+            let place = places.next().unwrap_or("beyond");
+            let error = (got - truth).abs() / truth.abs().max(1.0);
+            worst.value = worst.value.max(error);
+            ensure(error <= VALUE_TOLERANCE, What::Value, || {
+                format!("{}: {place} {index}: {got} not {truth}", name())
+            })?;
+        }
+        let (left, left_size) = dot(&v, &moved);
+        let (right, right_size) = dot(&gradient, &u);
+        let (error, size) = ((left - right).abs(), left_size + right_size);
+        if size > 0.0 {
+            worst.adjoint = worst.adjoint.max(error / size);
+        }
+        ensure(error <= op.tolerance() * size, What::Adjoint, || {
+            format!(
+                "{}: ⟨v, Ju⟩ = {left:e} but ⟨Jᵀv, u⟩ = {right:e}, sizes {size:e}{}",
+                name(),
+                worst_entry(op, &point, &v, &gradient)
+            )
+        })
+    }
+
+    /// The worst errors so far.
+    pub fn worst(&self) -> Worst {
+        *self.worst.borrow()
+    }
+
+    /// How often each branch was visited.
+    pub fn branches(&self) -> BTreeMap<&'static str, usize> {
+        self.seen.borrow().clone()
+    }
+}
+
+/// Which entry of the gradient is farthest from `v·J e_j`, by one unit vector after the other.
+fn worst_entry<O: Operator>(op: &O, point: &[f64], v: &[f64], gradient: &[f64]) -> String {
+    let mut unit = vec![0.0; point.len()];
+    let mut worst = (f64::NEG_INFINITY, 0, 0.0);
+    for j in 0..point.len().min(MOST_UNITS) {
+        unit[j] = 1.0;
+        let truth = dot(v, &tangents(&op.textbook(&directional(point, &unit)))).0;
+        unit[j] = 0.0;
+        let error = (gradient[j] - truth).abs();
+        let error = if error.is_nan() { f64::INFINITY } else { error };
+        if error > worst.0 {
+            worst = (error, j, truth);
+        }
+    }
+    let (_, j, truth) = worst;
+    let (mut tensor, mut index) = ("input", j);
+    for (name, len) in op.inputs() {
+        tensor = name;
+        if index < len {
+            break;
+        }
+        index -= len;
+    }
+    let place = match point.len() > MOST_UNITS {
+        true => format!("worst of the first {MOST_UNITS} entries"),
+        false => "worst entry".into(),
+    };
+    format!("; {place}: d{tensor}[{index}] = {:e}, by definition {truth:e}", gradient[j])
+}
