@@ -185,9 +185,8 @@ fn ln(u: f64) -> f64 {
 #[inline(always)]
 fn sin_cos(x: f64) -> (f64, f64) {
     let y = x * x;
-    // sin x = x(1 − y/(2·3)(1 − y/(4·5)(1 − …))), and likewise the cosine.
-    let (mut sin, mut cos) = (0.0, 0.0);
-    for (s, c) in SERIES {
+    let (mut sin, mut cos) = (SERIES[1].0, SERIES[0].1 * y + SERIES[1].1);
+    for (s, c) in &SERIES[2..] {
         sin = sin * y + s;
         cos = cos * y + c;
     }
