@@ -68,7 +68,9 @@ enum Way {
 }
 
 /// A quantity's name, and where it stands in a generation.
-const QUANTITIES: [(&str, fn(&Generation) -> &Compared); 4] = [
+type Quantity = (&'static str, fn(&Generation) -> &Compared);
+
+const QUANTITIES: [Quantity; 4] = [
     ("vocabulary", |generation| &generation.vocabulary),
     ("entropy, nats", |generation| &generation.entropy_nats),
     ("contexts", |generation| &generation.contexts),
@@ -147,7 +149,7 @@ fn table(found: &Decline) -> String {
 
 /// One picture per quantity.
 fn curves(found: &Decline) -> Vec<theory::Curve> {
-    let curve = |(name, of): (&'static str, fn(&Generation) -> &Compared)| {
+    let curve = |(name, of): Quantity| {
         let at = |generation: &Generation| generation.generation as f64;
         let line = found.generations.iter().map(|g| (at(g), of(g).predicted)).collect();
         let points = found.generations.iter().map(|g| {

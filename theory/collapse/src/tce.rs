@@ -95,7 +95,7 @@ const OWN: Entry = Entry {
     formula: "",
     kind: Kind::Exact,
     source: "derived here, for the loss of Zibakhsh Shabgahi et al. 2025, arXiv 2509.08972",
-    domain: "no condition",
+    domain: "a constant: there is nothing to choose",
     digits: Digits::Special,
     inputs: &[],
     value: |_| Err(Refusal::new("This entry has no formula.")),
