@@ -41,6 +41,9 @@ pub(super) struct Arguments {
     /// Random shapes per operator, beside sixteen at and beside tile sizes
     #[arg(long, value_name = "N", default_value_t = 64, conflicts_with_all = ["golden", "self_test"])]
     cases: u32,
+    /// Print the worst errors as the table of the README
+    #[arg(long, conflicts_with_all = ["golden", "self_test"])]
+    markdown: bool,
     /// Plant faults and demand that each is noticed
     #[arg(long, conflicts_with = "golden")]
     self_test: bool,
@@ -112,8 +115,9 @@ fn verify(arguments: &Arguments) -> Result<()> {
     });
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    conclude(arguments, &certificate, |certificate| {
-        certificate::print(certificate, arguments.seed, seconds);
+    conclude(arguments, &certificate, |certificate| match arguments.markdown {
+        true => certificate::markdown(certificate),
+        false => certificate::print(certificate, arguments.seed, seconds),
     })
 }
 

@@ -10,14 +10,7 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
         "{:<34} {:>5}  {:>8} {:>8} {:>8} {:>9}  {}\n",
         "operator", "cases", "value", "adjoint", "guards", "f32 used", "branches visited"
     ));
-    let mut names: Vec<&str> = Vec::new();
-    for check in &certificate.checks {
-        let name = operator(check);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    for name in names {
+    for name in operators(certificate) {
         let of = |what: &str| {
             certificate.checks.iter().find(|c| operator(c) == name && kind(c).starts_with(what))
         };
@@ -73,6 +66,60 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
         "{machine}, {threads} threads, seed {seed}, {seconds:.1} s: {} checks {verdict}\n",
         certificate.checks.len()
     ));
+}
+
+/// The worst errors as a Markdown table, the losses of the classifier in one row.
+pub(super) fn markdown(certificate: &Certificate) {
+    say(
+        "| operator | cases | value | adjoint identity | f32: share of twice the textbook's error |\n",
+    );
+    say("|---|---|---|---|---|\n");
+    let mut rows: Vec<&str> = Vec::new();
+    for name in operators(certificate) {
+        let name = name.split(' ').next().unwrap_or(name);
+        if !rows.contains(&name) {
+            rows.push(name);
+        }
+    }
+    for row in rows {
+        let all = || {
+            let own = |check: &&Check| operator(check).split(' ').next() == Some(row);
+            certificate.checks.iter().filter(own)
+        };
+        let worst = |what: &str| {
+            let errors = all().filter(|check| kind(check) == what).map(|check| check.max_error);
+            errors.reduce(f64::max)
+        };
+        let number = |what| worst(what).map_or("·".into(), |error| format!("{error:.1e}"));
+        let used = worst("f32 budget").map_or("·".into(), |used| format!("{:.0} %", 100.0 * used));
+        let cases: usize =
+            all().filter(|check| kind(check) == "value").filter_map(|check| check.cases).sum();
+        let (value, adjoint) = (number("value"), number("adjoint"));
+        say(&format!("| `{row}` | {cases} | {value} | {adjoint} | {used} |\n"));
+    }
+    for check in certificate.checks.iter().filter(|check| kind(check).starts_with("f32 ")) {
+        if kind(check) != "f32 budget" {
+            let what = kind(check).trim_start_matches("f32 ");
+            say(&format!(
+                "| `model` in f32, {what} | {} | {:.1e} of {:.0e} | | |\n",
+                check.cases.unwrap_or(0),
+                check.max_error,
+                check.tolerance
+            ));
+        }
+    }
+}
+
+/// The operators in the order of the certificate.
+fn operators(certificate: &Certificate) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for check in &certificate.checks {
+        let name = operator(check);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn operator(check: &Check) -> &str {
