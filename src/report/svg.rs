@@ -177,8 +177,12 @@ impl Svg {
 
     /// A title in large and, below it, a wrapped line of explanation; returns the next free `y`.
     pub fn heading(&mut self, title: &str, subtitle: &str) -> f64 {
-        self.text("title", "start", (0.0, 18.0), &cut(title, 54));
-        let mut y = 22.0;
+        let mut y = 0.0;
+        for line in wrap(title, 54) {
+            y += 18.0;
+            self.text("title", "start", (0.0, y), &line);
+        }
+        y += 4.0;
         for line in wrap(subtitle, (self.width / 6.1) as usize) {
             y += 15.0;
             self.text("sub", "start", (0.0, y), &line);

@@ -176,7 +176,7 @@ fn figures_and_the_page_are_written() {
     let report = fortifai(dir, &["theory", "report", "-o", "theory.html", "--json"]);
     assert_eq!(report.status.code(), Some(0), "{}", words(&report.stderr));
     let page = std::fs::read_to_string(dir.join("theory.html")).unwrap();
-    assert!(page.contains("Every prediction stands.") && page.contains("<svg"));
+    assert!(page.contains("Every test passed.") && page.contains("<svg"));
     for outside in ["http://", "https://", "<script"] {
         assert!(!page.contains(outside), "{outside}");
     }

@@ -36,7 +36,7 @@ the number of samples per generation, and logarithms are natural.</p>\n";
 fn facts(chapters: &[Chapter]) -> String {
     let entries = chapters.iter().map(|c| c.family.entries.iter().map(|t| t.len()).sum::<usize>());
     let tests = chapters.iter().map(|chapter| chapter.report.checks.len()).sum();
-    format!("{} · {}", count(entries.sum(), "prediction"), count(tests, "simulated test"))
+    format!("{} · {}", count(entries.sum(), "prediction"), count(tests, "test"))
 }
 
 fn overview(chapters: &[Chapter], seed: u64) -> String {
@@ -46,7 +46,7 @@ fn overview(chapters: &[Chapter], seed: u64) -> String {
     let mistakes = || checks().flat_map(|check| &check.outcome.mistakes);
     let rejected = mistakes().filter(|mistake| mistake.rejected).count();
     let verdict = match failed {
-        0 => "<em class=\"better\">Every prediction stands.</em>".to_string(),
+        0 => "<em class=\"better\">Every test passed.</em>".to_string(),
         n => format!(
             "<em class=\"worse\">{} not stand.</em>",
             if n == 1 { "One test does".into() } else { format!("{n} tests do") }
@@ -147,9 +147,11 @@ fn checked(entry: &Entry, chapter: &Chapter) -> String {
     let failed = of.iter().filter(|check| !check.outcome.passed).count();
     match (of.len(), failed) {
         (0, _) => "against golden digits".into(),
-        (all, 0) => format!("<em class=\"better\">{} passed</em>", count(all, "simulated test")),
+        (all, 0) => {
+            format!("{}: <em class=\"better\">{} passed</em>", entry.id, count(all, "test"))
+        }
         (all, bad) => {
-            format!("<em class=\"worse\">{bad} of {} failed</em>", count(all, "simulated test"))
+            format!("{}: <em class=\"worse\">{bad} of {} failed</em>", entry.id, count(all, "test"))
         }
     }
 }
@@ -162,7 +164,7 @@ fn checks(chapter: &Chapter) -> String {
         "<details><summary>{}</summary><div class=\"scroll\"><table class=\"checks\"><thead><tr>\
          <th>check</th><th>predicted</th><th>measured</th><th>statistic</th><th>limit</th>\
          <th>planted mistakes</th></tr></thead><tbody>\n",
-        count(chapter.report.checks.len(), "simulated test")
+        count(chapter.report.checks.len(), "test")
     );
     for check in &chapter.report.checks {
         let outcome = &check.outcome;

@@ -101,14 +101,14 @@ fn the_page_says_what_stands_and_why() {
     let page = page::page(&[chapter], 5);
     assert_balanced(&page);
     for part in [
-        "Every prediction stands.",
+        "Every test passed.",
         "x &lt; 2 ? x/2",
         "= 1.500 at x=3",
-        "1 simulated test passed",
+        "1 test passed",
         "&lt;2&gt;: noticed",
         "href=\"#Test___family\"",
         "Seed 5",
-        "1 prediction · 1 simulated test",
+        "1 prediction · 1 test",
     ] {
         assert!(page.contains(part), "{part}");
     }

@@ -12,6 +12,9 @@ use crate::refusal::{Refusal, require};
 /// takes 32 MB and a generation 4 million multiplications.
 pub const LARGEST: usize = 2000;
 
+/// The largest `n²` times the number of steps.
+const WORK: f64 = 8e9;
+
 /// Weights below this share of a row's largest are skipped where they cannot be seen.
 const NARROW: f64 = 1e-40;
 
@@ -67,14 +70,19 @@ impl Chain {
     /// The limit is the line between `f(0)` and `f(n)`, which the chain keeps. After `n/8` steps
     /// the difference from it is carried alone, by the rows' visible parts, until it shrinks by
     /// `1 − 1/n` per step everywhere; what is left is a power.
-    pub fn carried_back(&self, f: &[f64], steps: usize) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// If `n²` times the number of steps is above 8e9, which takes seconds; `16 n` steps suffice to
+    /// settle.
+    pub fn carried_back(&self, f: &[f64], steps: usize) -> Result<Vec<f64>, Refusal> {
+        self.check_work(steps.min(16 * self.n))?;
         let mut values = f.to_vec();
         let plain = steps.min(self.n / 8 + 8);
         for _ in 0..plain {
             values = self.expectation(&values);
         }
         if plain == steps {
-            return values;
+            return Ok(values);
         }
         let (low, high) = (values[0], values[self.n]);
         let line: Vec<f64> =
@@ -99,12 +107,21 @@ impl Chain {
                 break;
             }
         }
-        line.iter().zip(&off).map(|(line, off)| line + off).collect()
+        Ok(line.iter().zip(&off).map(|(line, off)| line + off).collect())
     }
 
     /// `P^steps f` of any chain, step by step.
-    pub fn stepped_back(&self, f: &[f64], steps: usize) -> Vec<f64> {
-        (0..steps).fold(f.to_vec(), |values, _| self.expectation(&values))
+    ///
+    /// # Errors
+    /// If `n²·steps` is above 8e9, which takes seconds.
+    pub fn stepped_back(&self, f: &[f64], steps: usize) -> Result<Vec<f64>, Refusal> {
+        self.check_work(steps)?;
+        Ok((0..steps).fold(f.to_vec(), |values, _| self.expectation(&values)))
+    }
+
+    fn check_work(&self, steps: usize) -> Result<(), Refusal> {
+        let work = (self.n as f64).powi(2) * steps as f64;
+        require(work <= WORK, "n² t", work, "at most 8e9 (for the cost of the chain)")
     }
 
     /// `E f(count)` for `f` over the counts and a first generation drawn from the mass `p`.

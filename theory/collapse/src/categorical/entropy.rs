@@ -27,7 +27,7 @@ pub fn expected_additive(
     }
     let chain = Chain::new(n)?;
     let values: Vec<f64> = (0..=n).map(|k| f(k as f64 / n as f64)).collect();
-    let carried = chain.carried_back(&values, t - 1);
+    let carried = chain.carried_back(&values, t - 1)?;
     Ok(p.iter().map(|&p| chain.first_generation(p, &carried)).sum())
 }
 

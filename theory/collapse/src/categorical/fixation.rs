@@ -113,7 +113,7 @@ pub fn mixed(p: f64, n: usize, t: usize) -> Result<f64, Refusal> {
     }
     let chain = Chain::new(n)?;
     let inside: Vec<f64> = (0..=n).map(|k| f64::from(u8::from(k > 0 && k < n))).collect();
-    Ok(chain.first_generation(p, &chain.carried_back(&inside, t - 1)))
+    Ok(chain.first_generation(p, &chain.carried_back(&inside, t - 1)?))
 }
 
 /// `P(both alive at t) ≈ 6 p (1 − p)(1 − 1/n)^t`.

@@ -78,7 +78,7 @@ fn functional(
     require(work <= MOST_WORK, "t n^2", work, "t n^2 ≤ 2e10 (the chain is run)")?;
     let chain = Chain::sampled(n, |x| heated(x, tau))?;
     let values: Vec<f64> = (0..=n).map(|k| f(k as f64 / n as f64)).collect();
-    let later = chain.stepped_back(&values, t - 1);
+    let later = chain.stepped_back(&values, t - 1)?;
     Ok(chain.first_generation(heated(p, tau), &later))
 }
 

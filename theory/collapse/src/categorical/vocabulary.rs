@@ -89,7 +89,7 @@ impl Extinction {
         let chain = Chain::new(n)?;
         let mut extinct = vec![0.0; n + 1];
         extinct[0] = 1.0;
-        let by_count = chain.carried_back(&extinct, t - 1);
+        let by_count = chain.carried_back(&extinct, t - 1)?;
         Ok(Self { n, t, later: Some((chain, by_count)) })
     }
 

@@ -151,7 +151,7 @@ pub const ENTRIES: &[Entry] = &[
         formula: "E distinct_t ~ sum 1-exp(-n p_i g_t)",
         kind: Kind::Asymptotic,
         source: "derived here from arXiv 2412.17646",
-        domain: "1 ≤ t ≪ n, any n",
+        domain: "1 ≤ t ≪ n",
         digits: Digits::Elementary,
         inputs: &[LAW, N, T],
         value: |x| survivors(x.law("p")?, x.count("n")?, x.count("t")?),

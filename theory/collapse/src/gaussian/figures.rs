@@ -158,11 +158,16 @@ fn real_share(plan: &Plan) -> Vec<Series> {
         };
         Series {
             label: label.into(),
-            line: (1..=100).map(|j| f64::from(j) / 100.0).map(|a| (a, limit(a))).collect(),
+            line: (1..=100)
+                .map(|j| f64::from(j) / 100.0)
+                .map(|a| (a, limit(a)))
+                // Less than one real sample is no set.
+                .filter(|(_, y)| y.is_finite())
+                .collect(),
             points: [0.1, 0.2, 0.4, 0.7].map(at).to_vec(),
         }
     };
-    let of_set = |a: f64| fixed_limit(20, a.max(0.05)).map_or(0.0, |moments| moments.variance);
+    let of_set = |a: f64| fixed_limit(20, a).map_or(f64::NAN, |moments| moments.variance);
     vec![
         series(
             "new, exactly",

@@ -317,7 +317,7 @@ const fn mixed(
 ) -> Entry {
     Entry {
         source: SETTING,
-        domain: "n ≥ 1, 0 < alpha ≤ 1, lambda > 0; alpha·n whole where real samples are counted",
+        domain: "n ≥ 1, 0 < alpha ≤ 1, lambda > 0 where it is asked; alpha·n whole where real samples are counted",
         ..entry(id, formula, name, inputs, value)
     }
 }

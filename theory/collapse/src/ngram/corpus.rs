@@ -104,7 +104,7 @@ pub struct Decline {
 /// run on all cores and are averaged in order.
 ///
 /// # Errors
-/// If the text is empty, the order is not in 1..=16, or there is no replicate.
+/// If the text is not longer than the order, the order is not in 1..=16, or there is no replicate.
 ///
 /// ```
 /// use fortifai_collapse::ngram::corpus::{Question, Writing, decline};
@@ -120,6 +120,12 @@ pub struct Decline {
 pub fn decline(text: &[u32], asked: &Question) -> Result<Decline, Refusal> {
     let Question { order, generations, replicates: count, seed, writing } = *asked;
     require(count >= 1, "the number of replicates", count, "at least 1")?;
+    require(
+        text.len() > order,
+        "the number of tokens",
+        text.len(),
+        &format!("a text of more than {order} tokens (the order)"),
+    )?;
     let counted = NGram::counted(text, order)?;
     let truth = match writing {
         Writing::Path => counted,
@@ -157,7 +163,7 @@ pub fn decline(text: &[u32], asked: &Question) -> Result<Decline, Refusal> {
         tokens: text.len(),
         replicates: count,
         writing,
-        claims: Forecast::claims(writing),
+        claims: Forecast::claims(&truth, writing),
         generations: rows.collect(),
     })
 }

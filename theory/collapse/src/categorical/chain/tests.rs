@@ -11,7 +11,7 @@ fn the_chain_of_counts_knows_its_eigenfunctions() {
         let x = |i: usize| i as f64 / n as f64;
         let mixed: Vec<f64> = (0..=n).map(|i| x(i) * (1.0 - x(i))).collect();
         for steps in [0, 1, 5, 60, 20_000] {
-            let values = chain.carried_back(&mixed, steps);
+            let values = chain.carried_back(&mixed, steps).expect("little work");
             let kept = decay(n, steps).expect("n ≥ 1");
             for (value, start) in values.iter().zip(&mixed) {
                 let error = (value - kept * start).abs();
@@ -26,7 +26,8 @@ fn the_chain_of_counts_knows_its_eigenfunctions() {
         let x = i as f64 / n as f64;
         x * (1.0 - x) * (1.0 - 2.0 * x)
     };
-    let values = chain.carried_back(&(0..=n).map(cubic).collect::<Vec<_>>(), 9);
+    let values =
+        chain.carried_back(&(0..=n).map(cubic).collect::<Vec<_>>(), 9).expect("little work");
     let kept = eigenvalue(n, 3).expect("n ≥ 1").powi(9);
     for (i, value) in values.iter().enumerate() {
         assert!((value - kept * cubic(i)).abs() <= 1e-14, "{i}: {value}");
@@ -40,8 +41,8 @@ fn the_shortcut_of_many_generations_agrees_with_single_steps() {
     let mut extinct = vec![0.0; 151];
     extinct[0] = 1.0;
     for steps in [20, 100, 5000] {
-        let fast = chain.carried_back(&extinct, steps);
-        let slow = chain.stepped_back(&extinct, steps);
+        let fast = chain.carried_back(&extinct, steps).expect("little work");
+        let slow = chain.stepped_back(&extinct, steps).expect("little work");
         for (fast, slow) in fast.iter().zip(&slow) {
             assert!((fast - slow).abs() <= 1e-11 * slow, "{steps}: {fast} against {slow}");
         }

@@ -62,11 +62,14 @@ impl Forecast {
     /// # Panics
     /// If it is later than those forecast.
     pub fn at(&self, generation: usize) -> [f64; 4] {
-        self.expected[generation]
+        let mut expected = self.expected[generation];
+        // The branching limit of a short text may fall below what an entropy can be.
+        expected[1] = expected[1].max(0.0);
+        expected
     }
 
-    /// What the predictions claim and assume.
-    pub fn claims(writing: Writing) -> [Claim; 4] {
+    /// What the predictions claim and assume for this truth: rows of at most 256 draws are exact.
+    pub fn claims(truth: &NGram, writing: Writing) -> [Claim; 4] {
         let claim =
             |quantity, formula, assumption, kind| Claim { quantity, formula, assumption, kind };
         match writing {
@@ -81,15 +84,15 @@ impl Forecast {
                 ]
             }
             Writing::Stack => {
+                let sizes = truth.frame().context_counts(truth.weights());
+                let kind = match sizes.iter().all(|&size| size <= EXACT_UP_TO) {
+                    true => Kind::Exact,
+                    false => Kind::Asymptotic,
+                };
                 let rows = "contexts are independent chains of fixed size (exact up to 256 \
                             draws, the branching limit beyond)";
                 [
-                    claim(
-                        "vocabulary",
-                        "N14, N4 sum_w 1-prod_c ext(n_cw/n_c,t)",
-                        rows,
-                        Kind::Exact,
-                    ),
+                    claim("vocabulary", "N14, N4 sum_w 1-prod_c ext(n_cw/n_c,t)", rows, kind),
                     claim(
                         "entropy",
                         "N14, N5 in the branching limit of the exact variance",
@@ -97,7 +100,7 @@ impl Forecast {
                         Kind::Asymptotic,
                     ),
                     claim("contexts", "N14 all of them", "every context is prompted", Kind::Exact),
-                    claim("n-grams", "N14, N4 sum 1-ext(n_cw/n_c,t)", rows, Kind::Asymptotic),
+                    claim("n-grams", "N14, N4 sum 1-ext(n_cw/n_c,t)", rows, kind),
                 ]
             }
         }
