@@ -88,15 +88,15 @@ pub struct CacheRows<'a> {
 /// What the classifier leaves per row, `[n]` each: the loss, `−ln p`, `p`, and one where the row is
 /// kept.
 #[derive(Debug)]
-pub struct RowBuffers<A> {
+pub struct RowBuffers<W> {
     /// The loss `f`, not divided by the denominator.
-    pub loss: A,
+    pub loss: W,
     /// `−ln p` of the target.
-    pub nll: A,
+    pub nll: W,
     /// The target's probability.
-    pub probability: A,
+    pub probability: W,
     /// One where the row has a gradient, else zero.
-    pub kept: A,
+    pub kept: W,
 }
 
 /// Where the classifier's gradients go.
@@ -117,6 +117,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
     type Number: Real;
     /// Activations and their gradients.
     type Act: Send + Sync;
+    /// Row statistics, losses, logits and scratch: never narrower than [`Tier::Number`].
+    type Wide: Send + Sync;
     /// Parameters and their gradients as the forward pass reads them.
     type Param: Send + Sync;
     /// Optimiser moments (and master weights where `Param` is narrower).
@@ -126,6 +128,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
 
     /// A zeroed activation buffer.
     fn act(&self, len: usize) -> Result<Self::Act>;
+    /// A zeroed buffer of statistics or scratch.
+    fn wide(&self, len: usize) -> Result<Self::Wide>;
     /// A zeroed parameter arena.
     fn param(&self, len: usize) -> Result<Self::Param>;
     /// A zeroed optimiser arena.
@@ -140,6 +144,10 @@ pub trait Tier: Clone + Send + Sync + 'static {
     fn download(&self, param: &Self::Param, span: Span) -> Result<Vec<Self::Number>>;
     /// Copies the first `len` activations out.
     fn download_act(&self, act: &Self::Act, len: usize) -> Result<Vec<Self::Number>>;
+    /// Copies numbers to the front of a buffer.
+    fn upload_wide(&self, wide: &mut Self::Wide, values: &[Self::Number]) -> Result<()>;
+    /// Copies the first `len` numbers out.
+    fn download_wide(&self, wide: &Self::Wide, len: usize) -> Result<Vec<Self::Number>>;
     /// Copies an optimiser arena out.
     fn download_master(&self, master: &Self::Master) -> Result<Vec<Self::Number>>;
     /// Copies numbers into an optimiser arena.
@@ -172,8 +180,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
     fn layernorm_forward(
         &self,
         out: &mut Self::Act,
-        mean: &mut Self::Act,
-        rstd: &mut Self::Act,
+        mean: &mut Self::Wide,
+        rstd: &mut Self::Wide,
         residual: &Self::Act,
         params: &Self::Param,
         affine: Affine,
@@ -184,8 +192,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
         &self,
         out: &mut Self::Act,
         residual: &mut Self::Act,
-        mean: &mut Self::Act,
-        rstd: &mut Self::Act,
+        mean: &mut Self::Wide,
+        rstd: &mut Self::Wide,
         x: &Self::Act,
         branch: &Self::Act,
         params: &Self::Param,
@@ -196,8 +204,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
     fn layernorm_apply(
         &self,
         out: &mut Self::Act,
-        mean: &Self::Act,
-        rstd: &Self::Act,
+        mean: &Self::Wide,
+        rstd: &Self::Wide,
         residual: &Self::Act,
         params: &Self::Param,
         affine: Affine,
@@ -208,8 +216,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
         &self,
         dresidual: &mut Self::Act,
         gradients: &mut Self::Param,
-        mean: &Self::Act,
-        rstd: &Self::Act,
+        mean: &Self::Wide,
+        rstd: &Self::Wide,
         dout: &Self::Act,
         residual: &Self::Act,
         params: &Self::Param,
@@ -270,7 +278,7 @@ pub trait Tier: Clone + Send + Sync + 'static {
         oc: usize,
         transposed: bool,
     ) -> Result<Self::Packed>;
-    /// `out [n, oc] ← x [n, c] W + bias` with a packed weight; an empty span is no bias.
+    /// `out [n, oc] ← x [n, c] W + bias` with a packed weight.
     fn packed_linear_forward(
         &self,
         out: &mut Self::Act,
@@ -282,10 +290,18 @@ pub trait Tier: Clone + Send + Sync + 'static {
     ) -> Result<()>;
     /// `activated ← gelu(pre)` for the first `len` numbers.
     fn gelu_forward(&self, activated: &mut Self::Act, pre: &Self::Act, len: usize) -> Result<()>;
+    /// `out [n, oc] ← x [n, c] W` with a packed weight, for logits.
+    fn packed_logits(
+        &self,
+        out: &mut Self::Wide,
+        x: &Self::Act,
+        weight: &Self::Packed,
+        shape: LinearShape,
+    ) -> Result<()>;
     /// `out [n, v] ← x [n, c] · Wᵀ`, `W [v, c]`, without keeping anything for a backward pass.
     fn logits(
         &self,
-        out: &mut Self::Act,
+        out: &mut Self::Wide,
         x: &Self::Act,
         params: &Self::Param,
         weight: Span,
@@ -298,9 +314,9 @@ pub trait Tier: Clone + Send + Sync + 'static {
     fn attention_forward(
         &self,
         out: &mut Self::Act,
-        lse: &mut Self::Act,
+        lse: &mut Self::Wide,
         qkv: &Self::Act,
-        workspace: &mut Self::Act,
+        workspace: &mut Self::Wide,
         shape: AttentionShape,
     ) -> Result<()>;
     /// Adds to `dqkv`.
@@ -310,8 +326,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
         dout: &Self::Act,
         qkv: &Self::Act,
         out: &Self::Act,
-        lse: &Self::Act,
-        workspace: &mut Self::Act,
+        lse: &Self::Wide,
+        workspace: &mut Self::Wide,
         shape: AttentionShape,
     ) -> Result<()>;
     /// A key-value cache.
@@ -350,7 +366,7 @@ pub trait Tier: Clone + Send + Sync + 'static {
     /// Loss of every row and, where asked for, its gradients. `weight` is `[v, c]`.
     fn classifier(
         &self,
-        rows: &mut RowBuffers<Self::Act>,
+        rows: &mut RowBuffers<Self::Wide>,
         gradients: Option<ClassifierGradients<Self>>,
         x: &Self::Act,
         targets: &[u32],
@@ -358,7 +374,7 @@ pub trait Tier: Clone + Send + Sync + 'static {
         params: &Self::Param,
         weight: Span,
         rule: &Rule,
-        workspace: &mut Self::Act,
+        workspace: &mut Self::Wide,
         shape: LinearShape,
     ) -> Result<()>;
 

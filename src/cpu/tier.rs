@@ -46,12 +46,16 @@ fn two_mut<R>(arena: &mut [R], first: Span, second: Span) -> (&mut [R], &mut [R]
 impl<R: Real> Tier for Cpu<R> {
     type Number = R;
     type Act = Vec<R>;
+    type Wide = Vec<R>;
     type Param = Vec<R>;
     type Master = Vec<R>;
     type Packed = Panels<R>;
 
     fn act(&self, len: usize) -> Result<Vec<R>> {
         Ok(vec![R::zero(); len])
+    }
+    fn wide(&self, len: usize) -> Result<Vec<R>> {
+        self.act(len)
     }
     fn param(&self, len: usize) -> Result<Vec<R>> {
         Ok(vec![R::zero(); len])
@@ -76,6 +80,13 @@ impl<R: Real> Tier for Cpu<R> {
     }
     fn download_act(&self, act: &Vec<R>, len: usize) -> Result<Vec<R>> {
         Ok(act[..len].to_vec())
+    }
+    fn upload_wide(&self, wide: &mut Vec<R>, values: &[R]) -> Result<()> {
+        wide[..values.len()].copy_from_slice(values);
+        Ok(())
+    }
+    fn download_wide(&self, wide: &Vec<R>, len: usize) -> Result<Vec<R>> {
+        self.download_act(wide, len)
     }
     fn download_master(&self, master: &Vec<R>) -> Result<Vec<R>> {
         Ok(master.clone())
@@ -307,8 +318,18 @@ impl<R: Real> Tier for Cpu<R> {
         shape: LinearShape,
     ) -> Result<()> {
         let LinearShape { n, c, oc } = shape;
-        let bias = (bias.len > 0).then(|| &params[bias.range()]);
-        panels::forward(view_mut(out, n, oc), &x[..n * c], weight, bias);
+        panels::forward(view_mut(out, n, oc), &x[..n * c], weight, Some(&params[bias.range()]));
+        Ok(())
+    }
+    fn packed_logits(
+        &self,
+        out: &mut Vec<R>,
+        x: &Vec<R>,
+        weight: &Panels<R>,
+        shape: LinearShape,
+    ) -> Result<()> {
+        let LinearShape { n, c, oc } = shape;
+        panels::forward(view_mut(out, n, oc), &x[..n * c], weight, None);
         Ok(())
     }
     fn gelu_forward(&self, activated: &mut Vec<R>, pre: &Vec<R>, len: usize) -> Result<()> {

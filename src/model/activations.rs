@@ -18,27 +18,27 @@ pub struct Activations<T: Tier> {
     /// Attention's output, `[n, c]` per kept layer.
     pub(super) attended: Vec<T::Act>,
     /// Log-sum-exp of the attention scores, `[b, nh, t]` per kept layer.
-    pub(super) lse: Vec<T::Act>,
+    pub(super) lse: Vec<T::Wide>,
     /// Input of GELU, `[n, 4c]` per kept layer.
     pub(super) pre: Vec<T::Act>,
     /// Statistics of the layer norms, `[n]` per kept layer.
-    pub(super) mean1: Vec<T::Act>,
-    pub(super) rstd1: Vec<T::Act>,
-    pub(super) mean2: Vec<T::Act>,
-    pub(super) rstd2: Vec<T::Act>,
+    pub(super) mean1: Vec<T::Wide>,
+    pub(super) rstd1: Vec<T::Wide>,
+    pub(super) mean2: Vec<T::Wide>,
+    pub(super) rstd2: Vec<T::Wide>,
     /// Residual stream after the last block, `[n, c]`, and the last layer norm's statistics.
     pub(super) last: T::Act,
-    pub(super) meanf: T::Act,
-    pub(super) rstdf: T::Act,
+    pub(super) meanf: T::Wide,
+    pub(super) rstdf: T::Wide,
     /// Output of the latest layer norm, `[n, c]`.
     pub(super) normed: T::Act,
     /// Output of the latest branch, `[n, c]`.
     pub(super) branch: T::Act,
     /// Output of GELU, `[n, 4c]`.
     pub(super) activated: T::Act,
-    pub(super) attention_workspace: T::Act,
-    pub(super) rows: RowBuffers<T::Act>,
-    pub(super) classifier_workspace: T::Act,
+    pub(super) attention_workspace: T::Wide,
+    pub(super) rows: RowBuffers<T::Wide>,
+    pub(super) classifier_workspace: T::Wide,
     pub(super) gradients: Option<ActivationGradients<T>>,
     pub(super) n: usize,
     pub(super) t: usize,
@@ -73,6 +73,8 @@ impl<T: Tier> Activations<T> {
         let n = b * t;
         let kept = if train { layers } else { 1 };
         let per_layer = |len: usize| (0..kept).map(|_| tier.act(len)).collect::<Result<Vec<_>>>();
+        let wide_per_layer =
+            |len: usize| (0..kept).map(|_| tier.wide(len)).collect::<Result<Vec<_>>>();
         let attention = AttentionShape { b, t, nh: heads, hs: c / heads };
         let classifier = LinearShape { n, c, oc: vocab };
         let gradients = match train {
@@ -88,26 +90,26 @@ impl<T: Tier> Activations<T> {
             residual_mid: per_layer(n * c)?,
             qkv: per_layer(3 * n * c)?,
             attended: per_layer(n * c)?,
-            lse: per_layer(b * heads * t)?,
+            lse: wide_per_layer(b * heads * t)?,
             pre: per_layer(4 * n * c)?,
-            mean1: per_layer(n)?,
-            rstd1: per_layer(n)?,
-            mean2: per_layer(n)?,
-            rstd2: per_layer(n)?,
+            mean1: wide_per_layer(n)?,
+            rstd1: wide_per_layer(n)?,
+            mean2: wide_per_layer(n)?,
+            rstd2: wide_per_layer(n)?,
             last: tier.act(n * c)?,
-            meanf: tier.act(n)?,
-            rstdf: tier.act(n)?,
+            meanf: tier.wide(n)?,
+            rstdf: tier.wide(n)?,
             normed: tier.act(n * c)?,
             branch: tier.act(n * c)?,
             activated: tier.act(4 * n * c)?,
-            attention_workspace: tier.act(tier.attention_workspace(attention))?,
+            attention_workspace: tier.wide(tier.attention_workspace(attention))?,
             rows: RowBuffers {
-                loss: tier.act(n)?,
-                nll: tier.act(n)?,
-                probability: tier.act(n)?,
-                kept: tier.act(n)?,
+                loss: tier.wide(n)?,
+                nll: tier.wide(n)?,
+                probability: tier.wide(n)?,
+                kept: tier.wide(n)?,
             },
-            classifier_workspace: tier.act(tier.classifier_workspace(classifier))?,
+            classifier_workspace: tier.wide(tier.classifier_workspace(classifier))?,
             gradients,
             n,
             t,

@@ -6,7 +6,7 @@
 use super::layout::Layer;
 use super::{Activations, Gpt};
 use crate::sample::Decoder;
-use crate::tier::{Affine, CacheRows, CacheShape, LinearShape, Span, Tier};
+use crate::tier::{Affine, CacheRows, CacheShape, LinearShape, Tier};
 use crate::{Error, Result};
 
 /// Tokens that are worked off together while prompts are read.
@@ -46,15 +46,15 @@ struct LayerWeights<T: Tier> {
 struct Buffers<T: Tier> {
     residual: T::Act,
     residual_mid: T::Act,
-    mean: T::Act,
-    rstd: T::Act,
+    mean: T::Wide,
+    rstd: T::Wide,
     normed: T::Act,
     qkv: T::Act,
     attended: T::Act,
     branch: T::Act,
     pre: T::Act,
     activated: T::Act,
-    logits: T::Act,
+    logits: T::Wide,
 }
 
 impl<'a, T: Tier> GptDecoder<'a, T> {
@@ -83,15 +83,15 @@ impl<'a, T: Tier> GptDecoder<'a, T> {
             buffers: Buffers {
                 residual: tier.act(n * c)?,
                 residual_mid: tier.act(n * c)?,
-                mean: tier.act(n)?,
-                rstd: tier.act(n)?,
+                mean: tier.wide(n)?,
+                rstd: tier.wide(n)?,
                 normed: tier.act(n * c)?,
                 qkv: tier.act(3 * n * c)?,
                 attended: tier.act(n * c)?,
                 branch: tier.act(n * c)?,
                 pre: tier.act(4 * n * c)?,
                 activated: tier.act(4 * n * c)?,
-                logits: tier.act(n * v)?,
+                logits: tier.wide(n * v)?,
             },
             rows: Vec::new(),
             group: 1,
@@ -123,10 +123,9 @@ impl<'a, T: Tier> GptDecoder<'a, T> {
     fn classify(&mut self, n: usize) -> Result<()> {
         let (tier, c, v) = (&self.model.tier, self.model.config.channels, self.model.config.vocab);
         let shape = LinearShape { n, c, oc: v };
-        let (b, no_bias) = (&mut self.buffers, Span { start: 0, len: 0 });
-        let params = &self.model.params;
-        tier.packed_linear_forward(&mut b.logits, &b.normed, &self.head, params, no_bias, shape)?;
-        self.logits.extend(tier.download_act(&b.logits, n * v)?);
+        let b = &mut self.buffers;
+        tier.packed_logits(&mut b.logits, &b.normed, &self.head, shape)?;
+        self.logits.extend(tier.download_wide(&b.logits, n * v)?);
         Ok(())
     }
 }

@@ -96,9 +96,9 @@ impl<T: Tier> Gpt<T> {
     ) -> Result<Vec<T::Number>> {
         self.forward(acts, tokens, t, |_, _| Ok(()))?;
         let shape = self.head_shape(tokens.len());
-        let mut out = self.tier.act(shape.n * shape.oc)?;
+        let mut out = self.tier.wide(shape.n * shape.oc)?;
         self.tier.logits(&mut out, &acts.normed, &self.params, self.layout.wte, shape)?;
-        self.tier.download_act(&out, shape.n * shape.oc)
+        self.tier.download_wide(&out, shape.n * shape.oc)
     }
 
     /// Adds `scale · d(Σ loss)/d(params)` to `gradients`; returns the losses per position.
@@ -353,14 +353,14 @@ impl<T: Tier> Gpt<T> {
             &mut acts.classifier_workspace,
             self.head_shape(n),
         )?;
-        let wide = |act| -> Result<Vec<f64>> {
-            Ok(self.tier.download_act(act, n)?.into_iter().map(Real::wide).collect())
+        let numbers = |wide| -> Result<Vec<f64>> {
+            Ok(self.tier.download_wide(wide, n)?.into_iter().map(Real::wide).collect())
         };
         Ok(RowScores {
-            loss: wide(&acts.rows.loss)?,
-            nll: wide(&acts.rows.nll)?,
-            probability: wide(&acts.rows.probability)?,
-            kept: wide(&acts.rows.kept)?.into_iter().map(|kept| kept != 0.0).collect(),
+            loss: numbers(&acts.rows.loss)?,
+            nll: numbers(&acts.rows.nll)?,
+            probability: numbers(&acts.rows.probability)?,
+            kept: numbers(&acts.rows.kept)?.into_iter().map(|kept| kept != 0.0).collect(),
         })
     }
 

@@ -20,7 +20,23 @@ pub fn blank<T: Tier>(tier: &T, len: usize) -> Result<T::Act, Finding> {
     act(tier, &vec![f64::NAN; len])
 }
 
+/// A buffer of statistics or scratch, full of NaN.
+pub fn blank_wide<T: Tier>(tier: &T, len: usize) -> Result<T::Wide, Finding> {
+    let mut wide = tier.wide(len + GUARD)?;
+    tier.upload_wide(&mut wide, &vec![T::Number::of(f64::NAN); len + GUARD])?;
+    Ok(wide)
+}
+
 /// Several of them.
+pub fn blanks_wide<T: Tier, const K: usize>(
+    tier: &T,
+    lens: [usize; K],
+) -> Result<[T::Wide; K], Finding> {
+    let all = lens.iter().map(|&len| blank_wide(tier, len)).collect::<Result<Vec<_>, _>>()?;
+    Ok(all.try_into().unwrap_or_else(|_| unreachable!("one buffer per length")))
+}
+
+/// Several blank activation buffers.
 pub fn blanks<T: Tier, const K: usize>(tier: &T, lens: [usize; K]) -> Result<[T::Act; K], Finding> {
     let acts = lens.iter().map(|&len| blank(tier, len)).collect::<Result<Vec<_>, _>>()?;
     Ok(acts.try_into().unwrap_or_else(|_| unreachable!("one buffer per length")))
@@ -33,9 +49,17 @@ pub fn gradient_act<T: Tier>(tier: &T, start: &[f64]) -> Result<T::Act, Finding>
 
 /// The first `len` numbers of a buffer made here; fails if its guard was written to.
 pub fn read<T: Tier>(tier: &T, act: &T::Act, len: usize) -> Result<Vec<f64>, Finding> {
-    let mut numbers = wide(tier.download_act(act, len + GUARD)?);
+    front(wide(tier.download_act(act, len + GUARD)?), len)
+}
+
+/// The same of statistics or scratch.
+pub fn read_wide<T: Tier>(tier: &T, from: &T::Wide, len: usize) -> Result<Vec<f64>, Finding> {
+    front(wide(tier.download_wide(from, len + GUARD)?), len)
+}
+
+fn front(mut numbers: Vec<f64>, len: usize) -> Result<Vec<f64>, Finding> {
     ensure(untouched(&numbers[len..]), What::Guard, || {
-        format!("written behind {len} activations: {:?}", &numbers[len..])
+        format!("written behind {len} numbers: {:?}", &numbers[len..])
     })?;
     numbers.truncate(len);
     Ok(numbers)

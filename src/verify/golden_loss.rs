@@ -78,12 +78,12 @@ fn classify(
     }
     let (mut dx, mut dweight) = (tier.act(n * v)?, tier.param(v * v)?);
     let mut rows = RowBuffers {
-        loss: tier.act(n)?,
-        nll: tier.act(n)?,
-        probability: tier.act(n)?,
-        kept: tier.act(n)?,
+        loss: tier.wide(n)?,
+        nll: tier.wide(n)?,
+        probability: tier.wide(n)?,
+        kept: tier.wide(n)?,
     };
-    let mut workspace = tier.act(tier.classifier_workspace(shape))?;
+    let mut workspace = tier.wide(tier.classifier_workspace(shape))?;
     let to = ClassifierGradients { dx: &mut dx, gradients: &mut dweight, scale: 1.0 / n as f64 };
     let x = logits.to_vec();
     let (targets, mask) = (targets, None);

@@ -47,6 +47,16 @@ pub fn blank<T: Tier>(tier: &T, len: usize) -> T::Act {
     buffers::blank(tier, len).unwrap()
 }
 
+/// Statistics or scratch, full of NaN.
+pub fn blank_wide<T: Tier>(tier: &T, len: usize) -> T::Wide {
+    buffers::blank_wide(tier, len).unwrap()
+}
+
+/// The first `len` numbers of one made here; fails if its guard was written to.
+pub fn read_wide<T: Tier>(tier: &T, wide: &T::Wide, len: usize) -> Vec<f64> {
+    buffers::read_wide(tier, wide, len).unwrap()
+}
+
 /// The first `len` numbers of a buffer made here; fails if its guard was written to.
 pub fn read<T: Tier>(tier: &T, act: &T::Act, len: usize) -> Vec<f64> {
     buffers::read(tier, act, len).unwrap()

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use fortifai::cpu::Cpu;
-use fortifai::tier::{LinearShape, Span, Tier};
+use fortifai::tier::{LinearShape, Tier};
 use fortifai::verify::operators::linear::Linear;
 use fortifai_oracle::linear;
 
@@ -59,15 +59,14 @@ fn logits_are_the_product_with_the_table_packed_or_not() {
         let weight = params.push(&table);
         let params = params.upload(&tier).unwrap();
         let (x, shape) = (act(&tier, &x), LinearShape { n, c, oc: v });
-        let mut out = blank(&tier, n * v);
+        let mut out = blank_wide(&tier, n * v);
         tier.logits(&mut out, &x, &params, weight, shape).unwrap();
-        close(&read(&tier, &out, n * v), &truth, &format!("logits {shape:?}"));
+        close(&read_wide(&tier, &out, n * v), &truth, &format!("logits {shape:?}"));
 
         let head = tier.pack(&params, weight, c, v, true).unwrap();
-        let none = Span { start: 0, len: 0 };
-        let mut out = blank(&tier, n * v);
-        tier.packed_linear_forward(&mut out, &x, &head, &params, none, shape).unwrap();
-        close(&read(&tier, &out, n * v), &truth, &format!("packed {shape:?}"));
+        let mut out = blank_wide(&tier, n * v);
+        tier.packed_logits(&mut out, &x, &head, shape).unwrap();
+        close(&read_wide(&tier, &out, n * v), &truth, &format!("packed {shape:?}"));
     }
 }
 

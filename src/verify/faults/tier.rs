@@ -83,12 +83,16 @@ fn transpose(params: &[f64], span: Span, rows: usize, columns: usize) -> Vec<f64
 impl Tier for Faulty {
     type Number = f64;
     type Act = Vec<f64>;
+    type Wide = Vec<f64>;
     type Param = Vec<f64>;
     type Master = Vec<f64>;
     type Packed = Panels<f64>;
 
     fn act(&self, len: usize) -> Result<Vec<f64>> {
         self.inner.act(len)
+    }
+    fn wide(&self, len: usize) -> Result<Vec<f64>> {
+        self.inner.wide(len)
     }
     fn param(&self, len: usize) -> Result<Vec<f64>> {
         self.inner.param(len)
@@ -110,6 +114,12 @@ impl Tier for Faulty {
     }
     fn download_act(&self, act: &Vec<f64>, len: usize) -> Result<Vec<f64>> {
         self.inner.download_act(act, len)
+    }
+    fn upload_wide(&self, wide: &mut Vec<f64>, values: &[f64]) -> Result<()> {
+        self.inner.upload_wide(wide, values)
+    }
+    fn download_wide(&self, wide: &Vec<f64>, len: usize) -> Result<Vec<f64>> {
+        self.inner.download_wide(wide, len)
     }
     fn download_master(&self, master: &Vec<f64>) -> Result<Vec<f64>> {
         self.inner.download_master(master)
@@ -353,6 +363,15 @@ impl Tier for Faulty {
         let none = Span { start: 0, len: 0 };
         let bias = if self.is(Plant::PackedNoBias) { none } else { bias };
         self.inner.packed_linear_forward(out, x, weight, params, bias, shape)
+    }
+    fn packed_logits(
+        &self,
+        out: &mut Vec<f64>,
+        x: &Vec<f64>,
+        weight: &Panels<f64>,
+        shape: LinearShape,
+    ) -> Result<()> {
+        self.inner.packed_logits(out, x, weight, shape)
     }
     fn gelu_forward(&self, activated: &mut Vec<f64>, pre: &Vec<f64>, len: usize) -> Result<()> {
         self.inner.gelu_forward(activated, pre, len)

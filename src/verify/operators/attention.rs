@@ -31,8 +31,9 @@ impl Attention {
     /// As the tier, or if a guard was written to.
     pub fn forward<T: Tier>(&self, tier: &T, qkv: &[f64]) -> Result<Vec<f64>, Finding> {
         let AttentionShape { b, t, nh, .. } = self.shape;
-        let [mut out, mut lse] = blanks(tier, [self.len(), b * nh * t])?;
-        let mut workspace = blank(tier, tier.attention_workspace(self.shape))?;
+        let mut out = blank(tier, self.len())?;
+        let mut lse = blank_wide(tier, b * nh * t)?;
+        let mut workspace = blank_wide(tier, tier.attention_workspace(self.shape))?;
         let qkv = act(tier, qkv)?;
         tier.attention_forward(&mut out, &mut lse, &qkv, &mut workspace, self.shape)?;
         read(tier, &out, self.len())
@@ -75,14 +76,15 @@ impl Operator for Attention {
     ) -> Result<Ran, Finding> {
         let AttentionShape { b, t, nh, .. } = self.shape;
         let len = self.len();
-        let [mut out, mut lse] = blanks(tier, [len, b * nh * t])?;
+        let mut out = blank(tier, len)?;
+        let mut lse = blank_wide(tier, b * nh * t)?;
         let room = tier.attention_workspace(self.shape);
-        let mut workspace = blank(tier, room)?;
+        let mut workspace = blank_wide(tier, room)?;
         let qkv = act(tier, point)?;
         tier.attention_forward(&mut out, &mut lse, &qkv, &mut workspace, self.shape)?;
-        read(tier, &lse, b * nh * t)?;
+        read_wide(tier, &lse, b * nh * t)?;
         let mut dqkv = gradient_act(tier, start)?;
-        let mut workspace = blank(tier, room)?;
+        let mut workspace = blank_wide(tier, room)?;
         tier.attention_backward(
             &mut dqkv,
             &act(tier, cotangent)?,

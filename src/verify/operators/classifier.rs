@@ -175,15 +175,15 @@ impl Classifier {
         let mask = matches!(rule, Rule::Masked).then_some(&self.mask[..]);
         let x = act(tier, x)?;
         let run = |to: Option<ClassifierGradients<T>>| -> Result<Vec<Vec<f64>>, Finding> {
-            let [loss, nll, probability, kept] = blanks(tier, [n; 4])?;
+            let [loss, nll, probability, kept] = blanks_wide(tier, [n; 4])?;
             let mut rows = RowBuffers { loss, nll, probability, kept };
-            let mut work = blank(tier, tier.classifier_workspace(self.shape))?;
+            let mut work = blank_wide(tier, tier.classifier_workspace(self.shape))?;
             let shape = self.shape;
             tier.classifier(
                 &mut rows, to, &x, targets, mask, &params, span, &rule, &mut work, shape,
             )?;
-            let acts = [rows.loss, rows.nll, rows.probability, rows.kept];
-            acts.iter().map(|act| read(tier, act, n)).collect()
+            let wide = [rows.loss, rows.nll, rows.probability, rows.kept];
+            wide.iter().map(|wide| read_wide(tier, wide, n)).collect()
         };
         let to = ClassifierGradients { dx: &mut dx, gradients: &mut gradients, scale };
         let outputs = run(Some(to))?;

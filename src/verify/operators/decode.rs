@@ -1,7 +1,7 @@
 //! What generation adds: attention against the key-value cache, and products with packed weights.
 //! Values alone.
 
-use crate::tier::{CacheRows, CacheShape, LinearShape, Span, Tier};
+use crate::tier::{CacheRows, CacheShape, LinearShape, Tier};
 use crate::verify::buffers::*;
 use crate::verify::operator::*;
 use fortifai_oracle::{Scalar, attention, linear};
@@ -142,13 +142,18 @@ impl Operator for PackedLinear {
         let [x, weight, bias] = parts(point, self.lens());
         let mut params = Arena::of_parameters();
         let (weight, bias) = (params.push(weight), params.push(bias));
-        let bias = if self.biased { bias } else { Span { start: 0, len: 0 } };
         let params = params.upload(tier)?;
         let packed = tier.pack(&params, weight, c, oc, self.transposed)?;
-        let mut out = blank(tier, cotangent.len())?;
-        let x = act(tier, x)?;
-        tier.packed_linear_forward(&mut out, &x, &packed, &params, bias, self.shape)?;
-        let outputs = read(tier, &out, cotangent.len())?;
+        let (x, len) = (act(tier, x)?, cotangent.len());
+        let outputs = if self.biased {
+            let mut out = blank(tier, len)?;
+            tier.packed_linear_forward(&mut out, &x, &packed, &params, bias, self.shape)?;
+            read(tier, &out, len)?
+        } else {
+            let mut out = blank_wide(tier, len)?;
+            tier.packed_logits(&mut out, &x, &packed, self.shape)?;
+            read_wide(tier, &out, len)?
+        };
         Ok(Ran { outputs, gradient: vec![0.0; point.len()] })
     }
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {

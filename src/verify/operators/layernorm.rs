@@ -48,7 +48,8 @@ impl Operator for Layernorm {
         let affine = Affine { weight: params.push(weight), bias: params.push(bias) };
         let params = params.upload(tier)?;
         let x = act(tier, x)?;
-        let [mut out, mut mean, mut rstd] = blanks(tier, [n * c, n, n])?;
+        let mut out = blank(tier, n * c)?;
+        let [mut mean, mut rstd] = blanks_wide(tier, [n, n])?;
         tier.layernorm_forward(&mut out, &mut mean, &mut rstd, &x, &params, affine, n)?;
         let outputs = read(tier, &out, n * c)?;
         let mut again = blank(tier, n * c)?;
@@ -57,8 +58,8 @@ impl Operator for Layernorm {
         ensure(again == outputs, What::Consistency, || {
             format!("{}: applied again gives {again:?} not {outputs:?}", self.label())
         })?;
-        read(tier, &mean, n)?;
-        read(tier, &rstd, n)?;
+        read_wide(tier, &mean, n)?;
+        read_wide(tier, &rstd, n)?;
 
         let [dx, dweight, dbias] = parts(start, self.lens());
         let mut dx = gradient_act(tier, dx)?;
@@ -138,7 +139,7 @@ impl Operator for ResidualLayernorm {
         let affine = Affine { weight: params.push(weight), bias: params.push(bias) };
         let params = params.upload(tier)?;
         let [mut out, mut sum] = blanks(tier, [n * c, n * c])?;
-        let [mut mean, mut rstd] = blanks(tier, [n, n])?;
+        let [mut mean, mut rstd] = blanks_wide(tier, [n, n])?;
         tier.residual_layernorm_forward(
             &mut out,
             &mut sum,
