@@ -1,7 +1,7 @@
 //! Recursive training without autograd: a transformer with analytic gradients, Truncated Cross
 //! Entropy and its rivals, and a benchmark of model collapse.
 //!
-//! Rooms: [`cpu`] operators, [`tier`] the seam between machines, [`model`] GPT-2, [`mod@loss`] the
+//! Rooms: [`cpu`] and [`cuda`] operators, [`tier`] the seam between machines, [`model`] GPT-2, [`mod@loss`] the
 //! confidence-weighted loss family, [`text`] corpora and the toy world, [`mod@train`],
 //! [`sample`] decoding, [`collapse`] recursive runs, [`measure`], [`store`], [`report`],
 //! [`verify`].
@@ -10,6 +10,7 @@ pub mod cli;
 pub mod collapse;
 pub mod config;
 pub mod cpu;
+//CUDA pub mod cuda;
 pub mod error;
 pub mod loss;
 pub mod measure;

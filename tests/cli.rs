@@ -1,5 +1,6 @@
 //! The binary: exit codes, sentences, and that bad input overwrites nothing.
 
+mod device;
 mod theory;
 
 use std::path::Path;

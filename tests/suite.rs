@@ -3,5 +3,6 @@
 mod cli;
 mod collapse;
 mod conformance;
+mod cuda;
 mod golden;
 mod laws;

@@ -1,13 +1,14 @@
 //! `fortifai collapse`: the recursive run.
 
+use super::device::{OnDevice, Work};
 use super::progress::Display;
 use super::settings::{Settings, losses, put, seeds};
 use super::{Common, estimate, say, say_json, stop_flag};
 use crate::Result;
 use crate::collapse::{self, RunOptions, Summary};
 use crate::config::RunConfig;
-use crate::cpu::Cpu;
 use crate::report;
+use crate::tier::Tier;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -70,6 +71,8 @@ pub struct Arguments {
     /// Chains side by side, each with its share of the threads [default: one per thread]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    #[command(flatten)]
+    machine: OnDevice,
     /// Only say what would be done, how long it would take, how much memory and disk
     #[arg(long)]
     dry_run: bool,
@@ -131,9 +134,10 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
     let config = arguments.settings.resolve(saved.as_deref(), more)?;
     let out = out.unwrap_or_else(|| default_out(&config));
     if arguments.dry_run {
-        return estimate::execute(&config, &out, &arguments.options()?, arguments.common.json);
+        let (options, json) = (arguments.options()?, arguments.common.json);
+        return estimate::execute(arguments.machine, &config, &out, &options, json);
     }
-    let summary = carry_out(&config, &out, &arguments.options()?)?;
+    let summary = carry_out(arguments.machine, &config, &out, &arguments.options()?)?;
     say(&report::final_table(std::slice::from_ref(&summary.view)));
     say(&format!("\nReport: {}\n", out.join("report.html").display()));
     if arguments.common.json {
@@ -143,15 +147,35 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
 }
 
 /// Prepares and carries out a run with its progress on stderr.
-pub fn carry_out(config: &RunConfig, out: &Path, options: &RunOptions) -> Result<Summary> {
+pub fn carry_out(
+    machine: OnDevice,
+    config: &RunConfig,
+    out: &Path,
+    options: &RunOptions,
+) -> Result<Summary> {
     if !options.resume {
         refuse_taken(out)?;
     }
-    let prepared = collapse::open(config)?;
-    let display = Display::new(&prepared.config);
-    let result = collapse::run(&Cpu::<f32>::new(), &prepared, out, options, &display);
-    display.end();
-    result
+    machine.run(Run { config, out, options })
+}
+
+/// A run on any tier.
+struct Run<'a> {
+    config: &'a RunConfig,
+    out: &'a Path,
+    options: &'a RunOptions,
+}
+
+impl Work for Run<'_> {
+    type Output = Summary;
+
+    fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<Summary> {
+        let prepared = collapse::open(self.config)?;
+        let display = Display::new(&prepared.config);
+        let result = collapse::run(tier, &prepared, self.out, self.options, &display);
+        display.end();
+        result
+    }
 }
 
 /// Says that a directory is taken before the corpus is read.

@@ -1,11 +1,12 @@
 //! `--dry-run`: what a run would cost, from a measurement of a second or two.
 
+use super::device::{OnDevice, Work};
 use super::{say, say_json};
 use crate::collapse::{Protocol, RunOptions, open};
 use crate::config::{DecodeConfig, Init, RunConfig};
-use crate::cpu::Cpu;
 use crate::loss::Rule;
 use crate::model::{Activations, Batch, Gpt, GptDecoder};
+use crate::tier::Tier;
 use crate::{Error, Result, Stream};
 use std::path::Path;
 use std::time::Instant;
@@ -14,7 +15,38 @@ use std::time::Instant;
 const MEASURED_S: f64 = 0.7;
 
 /// Prints the runs, the time, the memory and the disk space of a run.
-pub fn execute(config: &RunConfig, out: &Path, options: &RunOptions, json: bool) -> Result<()> {
+pub fn execute(
+    machine: OnDevice,
+    config: &RunConfig,
+    out: &Path,
+    options: &RunOptions,
+    json: bool,
+) -> Result<()> {
+    machine.run(Estimate { config, out, options, json })
+}
+
+struct Estimate<'a> {
+    config: &'a RunConfig,
+    out: &'a Path,
+    options: &'a RunOptions,
+    json: bool,
+}
+
+impl Work for Estimate<'_> {
+    type Output = ();
+
+    fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<()> {
+        estimate(tier, self.config, self.out, self.options, self.json)
+    }
+}
+
+fn estimate<T: Tier<Number = f32>>(
+    tier: &T,
+    config: &RunConfig,
+    out: &Path,
+    options: &RunOptions,
+    json: bool,
+) -> Result<()> {
     let prepared = open(config)?;
     let config = &prepared.config;
     let chains = config.losses.len() * config.seeds.len();
@@ -24,7 +56,7 @@ pub fn execute(config: &RunConfig, out: &Path, options: &RunOptions, json: bool)
         Error::environment(format!("No threads can be started: {cause}. Lower --threads."))
     })?;
     let real = prepared.corpus.real(config.seeds[0]);
-    let model = Gpt::new(Cpu::<f32>::new(), config.model.clone(), config.seeds[0])?;
+    let model = Gpt::new(tier.clone(), config.model.clone(), config.seeds[0])?;
     let training = pool.install(|| training_speed(&model, config, &real))?;
     let writing = pool.install(|| writing_speed(&model, config, &real))?;
 
@@ -100,14 +132,14 @@ fn tokens(config: &RunConfig, g: usize, real: usize) -> (usize, usize) {
     }
 }
 
-fn training_speed(model: &Gpt<Cpu<f32>>, config: &RunConfig, text: &[u32]) -> Result<f64> {
+fn training_speed<T: Tier>(model: &Gpt<T>, config: &RunConfig, text: &[u32]) -> Result<f64> {
     let t = config.model.context;
     let rows = (config.train.batch / config.train.accumulation.max(1)).max(1);
     let take =
         |shift| -> Vec<u32> { text.iter().skip(shift).copied().cycle().take(rows * t).collect() };
     let (tokens, targets) = (take(0), take(1));
     let mut acts = Activations::new(&model.tier, &model.config, rows, t, true)?;
-    let mut gradients = vec![0.0; model.layout.len];
+    let mut gradients = model.tier.param(model.layout.len)?;
     let batch = Batch { tokens: &tokens, targets: &targets, mask: None, t };
     let mut step = || model.accumulate_gradients(&mut gradients, &mut acts, batch, &Rule::Ce, 1.0);
     step()?;
@@ -119,7 +151,7 @@ fn training_speed(model: &Gpt<Cpu<f32>>, config: &RunConfig, text: &[u32]) -> Re
     Ok((steps * rows * t) as f64 / started.elapsed().as_secs_f64())
 }
 
-fn writing_speed(model: &Gpt<Cpu<f32>>, config: &RunConfig, text: &[u32]) -> Result<f64> {
+fn writing_speed<T: Tier>(model: &Gpt<T>, config: &RunConfig, text: &[u32]) -> Result<f64> {
     let (prompt, new) = match config.windows() {
         Some((context, stride)) => (text[..context.min(text.len())].to_vec(), stride),
         None => (vec![text[0]], config.decode.max_new_tokens.min(24)),

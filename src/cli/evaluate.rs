@@ -1,9 +1,11 @@
 //! `fortifai evaluate`: how well a trained model predicts a text.
 
+use super::device::{OnDevice, Work};
 use super::model_dir::Which;
 use super::{Common, say, say_json};
 use crate::loss::Loss;
 use crate::text::{encode_documents, read_documents_split};
+use crate::tier::Tier;
 use crate::train::score_rows;
 use crate::{Error, Result};
 use clap::Args;
@@ -30,6 +32,8 @@ pub struct Arguments {
     #[arg(long, value_name = "L")]
     loss: Option<Loss>,
     #[command(flatten)]
+    machine: OnDevice,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -42,7 +46,19 @@ impl Arguments {
 
 /// Runs the command.
 pub fn execute(arguments: &Arguments) -> Result<()> {
-    let loaded = arguments.which.load()?;
+    arguments.machine.run(arguments)
+}
+
+impl Work for &Arguments {
+    type Output = ();
+
+    fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<()> {
+        score(self, tier)
+    }
+}
+
+fn score<T: Tier<Number = f32>>(arguments: &Arguments, tier: &T) -> Result<()> {
+    let loaded = arguments.which.load(tier)?;
     let field = arguments.field.as_deref().or(loaded.config.field.as_deref());
     let documents = read_documents_split(&arguments.text, field, loaded.config.documents)?;
     let bytes: usize = documents.iter().map(String::len).sum();

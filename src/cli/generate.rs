@@ -1,8 +1,10 @@
 //! `fortifai generate`: text from a trained model.
 
+use super::device::{OnDevice, Work};
 use super::model_dir::Which;
 use super::{Common, say, say_json};
 use crate::model::GptDecoder;
+use crate::tier::Tier;
 use crate::{Error, Result, Stream};
 use clap::Args;
 
@@ -48,6 +50,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
     #[command(flatten)]
+    machine: OnDevice,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -63,7 +67,19 @@ const MOST_TEXTS: usize = 1_000_000;
 
 /// Runs the command.
 pub fn execute(arguments: &Arguments) -> Result<()> {
-    let loaded = arguments.which.load()?;
+    arguments.machine.run(arguments)
+}
+
+impl Work for &Arguments {
+    type Output = ();
+
+    fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<()> {
+        write(self, tier)
+    }
+}
+
+fn write<T: Tier<Number = f32>>(arguments: &Arguments, tier: &T) -> Result<()> {
+    let loaded = arguments.which.load(tier)?;
     let mut decode = loaded.config.decode.clone();
     decode.sample = decode.sample && !arguments.greedy;
     decode.temperature = arguments.temperature.unwrap_or(decode.temperature);

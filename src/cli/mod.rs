@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod collapse;
+mod device;
 mod estimate;
 mod evaluate;
 mod generate;

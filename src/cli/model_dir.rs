@@ -2,10 +2,10 @@
 
 use crate::collapse::{chain_name, chains, load_weights, saved_config};
 use crate::config::RunConfig;
-use crate::cpu::Cpu;
 use crate::loss::Loss;
 use crate::model::Gpt;
 use crate::text::Tokenizer;
+use crate::tier::Tier;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -21,13 +21,13 @@ pub struct Which {
 }
 
 /// A model with all that belongs to it.
-pub struct Loaded {
+pub struct Loaded<T: Tier> {
     /// The settings of its run.
     pub config: RunConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
     /// The model with the weights of the chain's latest generation.
-    pub model: Gpt<Cpu<f32>>,
+    pub model: Gpt<T>,
     /// The loss it was trained with.
     pub loss: Loss,
     /// The generation.
@@ -35,12 +35,12 @@ pub struct Loaded {
 }
 
 impl Which {
-    /// Loads the latest weights of the chain.
-    pub fn load(&self) -> Result<Loaded> {
+    /// Loads the latest weights of the chain onto a tier.
+    pub fn load<T: Tier<Number = f32>>(&self, tier: &T) -> Result<Loaded<T>> {
         let config = saved_config(&self.dir)?;
         let tokenizer = Tokenizer::load(&self.dir.join("tokenizer.json"))?;
         let (name, loss) = self.chain(&self.dir, &config)?;
-        let (model, generation) = load_weights(&Cpu::new(), &config, &self.dir, &name)?;
+        let (model, generation) = load_weights(tier, &config, &self.dir, &name)?;
         Ok(Loaded { config, tokenizer, model, loss, generation })
     }
 

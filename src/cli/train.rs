@@ -1,6 +1,7 @@
 //! `fortifai train`: one model.
 
 use super::collapse::{carry_out, corpus_name};
+use super::device::OnDevice;
 use super::settings::{Settings, losses, put};
 use super::{Common, say, say_json, stop_flag};
 use crate::collapse::RunOptions;
@@ -35,6 +36,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    machine: OnDevice,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -67,7 +70,7 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
     let out = arguments.out.clone().unwrap_or_else(name);
     let threads = arguments.common.threads();
     let options = RunOptions { threads, jobs: 1, stop: stop_flag()?, ..RunOptions::default() };
-    let summary = carry_out(&config, &out, &options)?;
+    let summary = carry_out(arguments.machine, &config, &out, &options)?;
     let Some(record) = summary.records.first() else {
         return Err(Error::environment("The run left no record; run again."));
     };

@@ -2,8 +2,12 @@
 
 mod certificate;
 
+use super::device::{DeviceName, OnDevice, Precision, Work};
 use super::{Common, progress, say, say_json};
 use crate::cpu::Cpu;
+use crate::tier::Tier;
+use crate::verify::budget::Stored;
+use crate::verify::device;
 use crate::verify::faults::self_test;
 use crate::verify::suite::{OPERATORS, Plan, run};
 use crate::verify::{Certificate, golden};
@@ -32,15 +36,15 @@ pub(super) struct Arguments {
     /// Only the operators whose names contain this
     #[arg(long, value_name = "NAME", conflicts_with_all = ["golden", "self_test"])]
     operator: Option<String>,
-    /// Where to run
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    device: Device,
+    #[command(flatten)]
+    machine: OnDevice,
     /// Seed of shapes and points
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Random shapes per operator, beside sixteen at and beside tile sizes
-    #[arg(long, value_name = "N", default_value_t = 64, conflicts_with_all = ["golden", "self_test"])]
-    cases: u32,
+    /// Random shapes per operator, beside sixteen at and beside tile sizes [default: 64, 8 with
+    /// cuda-host]
+    #[arg(long, value_name = "N", conflicts_with_all = ["golden", "self_test"])]
+    cases: Option<u32>,
     /// Print the worst errors as the table of the README
     #[arg(long, conflicts_with_all = ["golden", "self_test"])]
     markdown: bool,
@@ -54,17 +58,6 @@ pub(super) struct Arguments {
     common: Common,
 }
 
-/// A machine to run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Device {
-    /// The CPU tier
-    Cpu,
-    /// The first CUDA device
-    Cuda,
-    /// The CUDA kernels on the CPU
-    CudaHost,
-}
-
 impl Arguments {
     pub(super) fn json(&self) -> bool {
         self.common.json
@@ -76,9 +69,12 @@ pub(super) fn execute(arguments: &Arguments) -> Result<()> {
 }
 
 fn verify(arguments: &Arguments) -> Result<()> {
-    if arguments.device != Device::Cpu {
-        return Err(Error::environment(
-            "This build has no CUDA operators to verify; use --device cpu.",
+    if arguments.machine.device != DeviceName::Cpu
+        && (arguments.self_test || arguments.golden.is_some())
+    {
+        return Err(Error::input(
+            "--self-test and --golden are about double precision, which the CPU alone has; leave out \
+             --device.",
         ));
     }
     if arguments.self_test {
@@ -91,7 +87,10 @@ fn verify(arguments: &Arguments) -> Result<()> {
     let plan = Plan {
         operator: arguments.operator.clone(),
         seed: arguments.seed,
-        cases: arguments.cases as usize,
+        cases: arguments.cases.unwrap_or(match arguments.machine.device {
+            DeviceName::CudaHost => 8,
+            _ => 64,
+        }) as usize,
     };
     if let Some(part) = &plan.operator
         && !OPERATORS.iter().any(|name| name.contains(part.as_str()))
@@ -109,16 +108,41 @@ fn verify(arguments: &Arguments) -> Result<()> {
     }
     let start = Instant::now();
     let bar = progress::steps(OPERATORS.len() as u64);
-    let certificate = run(&Cpu::<f64>::new(), &Cpu::<f32>::new(), &plan, |name| {
+    let done = |name: &str| {
         bar.set_message(name.to_owned());
         bar.inc(1);
-    });
+    };
+    let certificate = match arguments.machine.device {
+        DeviceName::Cpu => run(&Cpu::<f64>::new(), &Cpu::<f32>::new(), &plan, done),
+        _ => {
+            let stored = match arguments.machine.precision {
+                Precision::F32 => Stored::Single,
+                Precision::Bf16 => Stored::Bf16,
+            };
+            arguments.machine.run(OnTier { plan: &plan, stored, done: &done })?
+        }
+    };
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     conclude(arguments, &certificate, |certificate| match arguments.markdown {
         true => certificate::markdown(certificate),
         false => certificate::print(certificate, arguments.seed, seconds),
     })
+}
+
+/// The checks of a tier without double precision.
+struct OnTier<'a> {
+    plan: &'a Plan,
+    stored: Stored,
+    done: &'a dyn Fn(&str),
+}
+
+impl Work for OnTier<'_> {
+    type Output = Certificate;
+
+    fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<Certificate> {
+        Ok(device::run(tier, self.stored, self.plan, self.done))
+    }
 }
 
 /// Prints the certificate and turns failures into the exit code.

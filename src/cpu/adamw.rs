@@ -25,17 +25,45 @@ pub struct Step {
     pub gradient_scale: f64,
 }
 
+/// What an update multiplies by, derived from a [`Step`] in `f64`.
+#[derive(Clone, Copy, Debug)]
+pub struct Factors {
+    /// `1 − η·λ`.
+    pub shrink: f64,
+    /// `η/(1 − β₁ᵏ)`.
+    pub rate: f64,
+    /// `1/√(1 − β₂ᵏ)`.
+    pub root_correct2: f64,
+    /// `β₁` and `1 − β₁`.
+    pub first: (f64, f64),
+    /// `β₂` and `1 − β₂`.
+    pub second: (f64, f64),
+}
+
+impl Step {
+    /// The factors of this step.
+    pub fn factors(&self) -> Factors {
+        let correct1 = 1.0 - self.beta1.powi(self.number as i32);
+        let correct2 = 1.0 - self.beta2.powi(self.number as i32);
+        Factors {
+            shrink: 1.0 - self.learning_rate * self.weight_decay,
+            rate: self.learning_rate / correct1,
+            root_correct2: 1.0 / correct2.sqrt(),
+            first: (self.beta1, 1.0 - self.beta1),
+            second: (self.beta2, 1.0 - self.beta2),
+        }
+    }
+}
+
 /// One step: `p ← p(1 − η·λ)`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
 /// `p ← p − η·m̂/(√v̂ + ε)` with `m̂ = m/(1−β₁ᵏ)`, `v̂ = v/(1−β₂ᵏ)` (Loshchilov & Hutter 2019).
 pub fn step<R: Real>(p: &mut [R], m: &mut [R], v: &mut [R], g: &[R], step: Step) {
     assert_eq!(p.len(), g.len(), "adamw::step: parameters and gradients differ in length");
-    let correct1 = 1.0 - step.beta1.powi(step.number as i32);
-    let correct2 = 1.0 - step.beta2.powi(step.number as i32);
-    let shrink = R::of(1.0 - step.learning_rate * step.weight_decay);
-    let rate = R::of(step.learning_rate / correct1);
-    let root_correct2 = R::of(1.0 / correct2.sqrt());
-    let (beta1, beta2) = (R::of(step.beta1), R::of(step.beta2));
-    let (one_minus1, one_minus2) = (R::of(1.0 - step.beta1), R::of(1.0 - step.beta2));
+    let factors = step.factors();
+    let (shrink, rate) = (R::of(factors.shrink), R::of(factors.rate));
+    let root_correct2 = R::of(factors.root_correct2);
+    let (beta1, one_minus1) = (R::of(factors.first.0), R::of(factors.first.1));
+    let (beta2, one_minus2) = (R::of(factors.second.0), R::of(factors.second.1));
     let (epsilon, scale) = (R::of(step.epsilon), R::of(step.gradient_scale));
     p.par_chunks_mut(PIECE)
         .zip(m.par_chunks_mut(PIECE).zip(v.par_chunks_mut(PIECE)))

@@ -1,4 +1,4 @@
-//! Single precision: no worse than twice the textbook.
+//! Narrow numbers: no worse than twice the textbook in the same precision.
 
 use super::buffers::wide;
 use super::operator::{Finding, Operator, Ran, stream};
@@ -15,16 +15,53 @@ struct Errors {
     largest: f64,
 }
 
-/// Errors against the `f64` textbook, ours beside those of the textbook in `f32`. At least 32 cases
-/// are needed for a fair comparison of maxima.
+/// In what tensors are stored; arithmetic is in `f32` in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stored {
+    /// `f32`.
+    #[default]
+    Single,
+    /// bfloat16.
+    Bf16,
+}
+
+impl Stored {
+    /// The nearest number that can be stored.
+    pub fn round(self, x: f64) -> f64 {
+        match self {
+            Self::Single => f64::from(x as f32),
+            Self::Bf16 => f64::from(half::bf16::from_f64(x).to_f32()),
+        }
+    }
+
+    /// The distance from the largest stored number of this size to the next.
+    fn ulp(self, x: f64) -> f64 {
+        match self {
+            Self::Single => f64::from((x as f32).next_up()) - x,
+            Self::Bf16 => {
+                let bits = half::bf16::from_f64(x).to_bits();
+                f64::from(half::bf16::from_bits(bits + 1).to_f32()) - x
+            }
+        }
+    }
+}
+
+/// Errors against the `f64` textbook, ours beside those of the textbook in `f32`, its results
+/// rounded as they are stored. At least 32 cases are needed for a fair comparison of maxima.
 #[derive(Debug, Default)]
 pub struct Budget {
+    stored: Stored,
     tensors: BTreeMap<String, Errors>,
 }
 
 impl Budget {
-    /// Outputs and gradients of one operator at one point, all inputs rounded to `f32`. The
-    /// textbook's gradients come from dual numbers over `f32`, one input at a time.
+    /// A budget for tensors stored so.
+    pub fn of(stored: Stored) -> Self {
+        Self { stored, tensors: BTreeMap::new() }
+    }
+
+    /// Outputs and gradients of one operator at one point, all inputs rounded as they are stored.
+    /// The textbook's gradients come from dual numbers over `f32`, one input at a time.
     pub fn check<O: Operator, T: Tier>(
         &mut self,
         op: &O,
@@ -32,16 +69,19 @@ impl Budget {
         seed: u64,
     ) -> Result<(), Finding> {
         let mut stream = stream(seed);
-        let single = |x: &f64| f64::from(*x as f32);
-        let point: Vec<f64> = op.point(&mut stream).iter().map(single).collect();
-        let v: Vec<f64> = op.cotangent(&mut stream).iter().map(single).collect();
+        let round = |numbers: Vec<f64>| -> Vec<f64> {
+            numbers.into_iter().map(|x| self.stored.round(x)).collect()
+        };
+        let point = round(op.point(&mut stream));
+        let v = round(op.cotangent(&mut stream));
         let Ran { outputs, gradient } = op.run(tier, &point, &v, &vec![0.0; point.len()])?;
         let textbook = op.textbook::<f32>(&constants(&point));
+        let textbook = round(wide(textbook));
         let truth = op.textbook::<f64>(&point);
-        self.add_tensors("", &op.outputs(), &outputs, &wide(textbook), &truth);
+        self.add_tensors("", &op.outputs(), &outputs, &textbook, &truth);
         let truth = gradient_by_definition::<f64, O>(op, &point, &v);
-        let textbook = gradient_by_definition::<f32, O>(op, &point, &v);
-        self.add_tensors("d", &op.inputs(), &gradient, &wide(textbook), &truth);
+        let textbook = round(wide(gradient_by_definition::<f32, O>(op, &point, &v)));
+        self.add_tensors("d", &op.inputs(), &gradient, &textbook, &truth);
         Ok(())
     }
 
@@ -80,7 +120,7 @@ impl Budget {
     /// `2·max |textbook − truth| + 1 ulp of the largest value`; at most 1 passes.
     pub fn used(&self) -> Vec<Used> {
         let used = self.tensors.iter().map(|(name, errors)| {
-            let ulp = f64::from((errors.largest as f32).next_up()) - errors.largest;
+            let ulp = self.stored.ulp(errors.largest);
             let allowed = 2.0 * errors.textbook + ulp;
             let used = if errors.ours == 0.0 { 0.0 } else { errors.ours / allowed };
             Used { tensor: name.clone(), cases: errors.cases, error: errors.ours, allowed, used }

@@ -7,8 +7,8 @@ use crate::tier::{Span, Tier};
 
 /// Elements behind every activation buffer and around every span of an arena.
 const GUARD: usize = 5;
-/// What guards hold where backward adds: a sum with a NaN would hide.
-const MARK: f64 = 12345.0;
+/// What guards hold where backward adds: a sum with a NaN would hide. Exact in bf16 too.
+const MARK: f64 = 12288.0;
 
 /// An activation buffer of these numbers with NaN behind them.
 pub fn act<T: Tier>(tier: &T, values: &[f64]) -> Result<T::Act, Finding> {

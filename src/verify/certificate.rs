@@ -1,5 +1,7 @@
 //! The outcome of a verification.
 
+use super::budget::Budget;
+use super::operator::Finding;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -50,6 +52,39 @@ impl Certificate {
             detail: None,
             branches: BTreeMap::new(),
         });
+    }
+
+    /// Adds a check over so many cases; it passes if the error is within the tolerance and there is
+    /// nothing to say.
+    pub(super) fn note(
+        &mut self,
+        name: String,
+        error: f64,
+        tolerance: f64,
+        cases: usize,
+        detail: Option<String>,
+    ) {
+        self.push_check(Check {
+            name,
+            max_error: error,
+            tolerance,
+            passed: error <= tolerance && detail.is_none(),
+            cases: Some(cases),
+            detail,
+            branches: BTreeMap::new(),
+        });
+    }
+
+    /// Adds what a budget says of an operator, or what stopped it.
+    pub(super) fn budget(&mut self, name: &str, budget: &Budget, found: Option<Finding>) {
+        let used = budget.used();
+        let worst = used.iter().max_by(|a, b| a.used.total_cmp(&b.used));
+        let detail = worst.filter(|worst| worst.used > 1.0).map(|worst| {
+            format!("{}: error {:e}, allowed {:e}", worst.tensor, worst.error, worst.allowed)
+        });
+        let detail = found.map(|found| found.message).or(detail);
+        let (share, cases) = worst.map_or((0.0, 0), |worst| (worst.used, worst.cases));
+        self.note(format!("{name}/f32 budget"), share, 1.0, cases, detail);
     }
 
     /// Adds a check.

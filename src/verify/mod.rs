@@ -4,6 +4,7 @@ pub mod adjoint;
 pub mod budget;
 pub mod buffers;
 mod certificate;
+pub mod device;
 pub mod faults;
 mod golden;
 mod golden_loss;

@@ -14,19 +14,21 @@ use fortifai_stream::Stream;
 /// the largest (or one), gradients in the Euclidean norm of each tensor.
 pub const TOLERANCES: [(&str, f64); 3] = [("loss", 2e-6), ("logits", 1e-5), ("gradients", 1e-4)];
 
-/// The worst errors of so many random models under every loss, in the order of [`TOLERANCES`].
+/// The worst errors of so many random models under every loss, in the order of the tolerances, which
+/// name what [`TOLERANCES`] names.
 ///
 /// # Errors
 /// The first error beyond its tolerance, with the model and the tensor.
 pub fn compare<D: Tier, S: Tier>(
     double: &D,
     single: &S,
+    tolerances: [(&str, f64); 3],
     seed: u64,
     cases: u64,
 ) -> Result<[f64; 3], Finding> {
     let mut worst = [0.0f64; 3];
     for item in 0..cases {
-        compare_one(&mut worst, double, single, &case(seed, item))
+        compare_one(&mut worst, double, single, tolerances, &case(seed, item))
             .map_err(|finding| finding.of(&format!("seed {seed}, case {item}")))?;
     }
     Ok(worst)
@@ -47,13 +49,14 @@ fn compare_one<D: Tier, S: Tier>(
     worst: &mut [f64; 3],
     double: &D,
     single: &S,
+    tolerances: [(&str, f64); 3],
     case: &Case,
 ) -> Result<(), Finding> {
     let (double, single) = (case.model(double.clone())?, case.model(single.clone())?);
     let (n, t) = (case.tokens.len(), case.t);
     let within = |worst: &mut f64, error: f64, which: usize, what: &dyn Fn() -> String| {
         *worst = worst.max(error);
-        let (name, tolerance) = TOLERANCES[which];
+        let (name, tolerance) = tolerances[which];
         ensure(error <= tolerance, What::Value, || {
             format!("{}, {}: {name} off by {error:e}", case.label(), what())
         })

@@ -194,7 +194,9 @@ fn scoring_equals_training_and_its_buffers_may_be_larger() {
 fn model_in_f32_is_close_to_f64() {
     // The f64 model has been compared with the oracle above.
     let cases = if extensive() { 300 } else { 32 };
-    let worst = single::compare(&Cpu::<f64>::new(), &Cpu::<f32>::new(), 0, cases).unwrap();
+    let worst =
+        single::compare(&Cpu::<f64>::new(), &Cpu::<f32>::new(), single::TOLERANCES, 0, cases)
+            .unwrap();
     println!("model: f32, {cases} cases, {worst:?} of {:?}", single::TOLERANCES);
 }
 

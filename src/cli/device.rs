@@ -1,0 +1,116 @@
+//! `--device` and `--precision`: which tier a command runs on.
+
+use crate::cpu::Cpu;
+use crate::cuda::Cuda;
+use crate::tier::Tier;
+use crate::{Error, Result};
+use fortifai_kernels::{Device, ProbeError, Schedule, probe};
+use half::bf16;
+use std::str::FromStr;
+
+/// Where to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceName {
+    /// The CPU tier.
+    #[default]
+    Cpu,
+    /// A CUDA device by its number.
+    Cuda(usize),
+    /// The CUDA kernels on the CPU.
+    CudaHost,
+    /// The first CUDA device, or the CPU where there is none.
+    Auto,
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+        match (text, number) {
+            ("cpu", _) => Ok(Self::Cpu),
+            ("auto", _) => Ok(Self::Auto),
+            ("cuda", _) => Ok(Self::Cuda(0)),
+            ("cuda-host", _) => Ok(Self::CudaHost),
+            (_, Some(number)) => Ok(Self::Cuda(number)),
+            _ => Err("a device is cpu, cuda, cuda:N, cuda-host or auto".into()),
+        }
+    }
+}
+
+/// How a CUDA device stores activations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// Single precision
+    #[default]
+    F32,
+    /// bfloat16, with arithmetic, gradients and the optimiser in single precision
+    Bf16,
+}
+
+/// The options.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct OnDevice {
+    /// cpu, cuda, cuda:N, auto (a CUDA device if there is one), or cuda-host (the CUDA kernels run
+    /// on the CPU, slowly, for tests)
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", help_heading = "Machine")]
+    pub device: DeviceName,
+    /// How a CUDA device stores activations
+    #[arg(long, value_enum, default_value_t, help_heading = "Machine")]
+    pub precision: Precision,
+}
+
+/// Work that any tier can do.
+pub trait Work {
+    /// What it leaves.
+    type Output;
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Those of the work.
+    fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<Self::Output>;
+}
+
+impl OnDevice {
+    /// Does the work on the device asked for.
+    ///
+    /// # Errors
+    /// If there is no such device, or those of the work.
+    pub fn run<W: Work>(self, work: W) -> Result<W::Output> {
+        let device = match self.device {
+            DeviceName::Cpu => None,
+            DeviceName::Cuda(number) => Some(Device::cuda(number)?),
+            DeviceName::CudaHost => Some(Device::host(Schedule::default())?),
+            DeviceName::Auto => match probe() {
+                Ok(_) => Some(Device::cuda(0)?),
+                Err(ProbeError::NoDriver | ProbeError::NoDevice) => None,
+                Err(other) => return Err(Error::environment(other.to_string())),
+            },
+        };
+        match (device, self.precision) {
+            (None, Precision::F32) => work.run(&Cpu::<f32>::new()),
+            (None, Precision::Bf16) => {
+                Err(Error::input("--precision bf16 is for CUDA devices; the CPU computes in f32."))
+            }
+            (Some(device), Precision::F32) => work.run(&Cuda::<f32>::new(device)?),
+            (Some(device), Precision::Bf16) => work.run(&Cuda::<bf16>::new(device)?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_meant() {
+        assert_eq!("cuda".parse(), Ok(DeviceName::Cuda(0)));
+        assert_eq!("cuda:3".parse(), Ok(DeviceName::Cuda(3)));
+        assert_eq!("cuda-host".parse(), Ok(DeviceName::CudaHost));
+        assert_eq!("auto".parse(), Ok(DeviceName::Auto));
+        for bad in ["gpu", "cuda:", "cuda:x", "cuda:-1", "CPU", ""] {
+            assert!(bad.parse::<DeviceName>().is_err(), "{bad}");
+        }
+    }
+}
