@@ -1,0 +1,1 @@
+//! Launchers of `column_sum.cu`.

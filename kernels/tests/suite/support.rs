@@ -1,0 +1,63 @@
+//! What the tests share: the devices to run on, numbers, and comparisons.
+
+use fortifai_kernels::{Buffer, Device, Schedule, Storage, View};
+use fortifai_stream::Stream;
+
+/// The shim in every schedule, and the first GPU where there is one. A missing C++ compiler or GPU
+/// is said once; `REQUIRE_CUDA_HOST=1` and `REQUIRE_CUDA=1` turn it into a failure.
+pub fn devices() -> Vec<Device> {
+    let mut devices = Vec::new();
+    for schedule in [Schedule::Forward, Schedule::Reverse, Schedule::Random(1)] {
+        match Device::host(schedule) {
+            Ok(device) => devices.push(device),
+            Err(reason) => skip("REQUIRE_CUDA_HOST", &reason),
+        }
+    }
+    match Device::cuda(0) {
+        Ok(device) => devices.push(device),
+        Err(reason) => skip("REQUIRE_CUDA", &reason),
+    }
+    devices
+}
+
+fn skip(variable: &str, reason: &dyn std::fmt::Display) {
+    let asked = std::env::var(variable).is_ok_and(|value| value == "1");
+    assert!(!asked, "{variable}=1 but: {reason}");
+    eprintln!("SKIPPED kernels on a device: {reason}");
+}
+
+/// Standard normal numbers, rounded to the storage.
+pub fn normals<A: Storage>(seed: u64, len: usize) -> Vec<A> {
+    let mut stream = Stream::new(seed, "kernels", 0, 0);
+    (0..len).map(|_| A::of(stream.normal() as f32)).collect()
+}
+
+/// Exactly, as `f64`.
+pub fn wide<A: Storage>(values: &[A]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(value.wide())).collect()
+}
+
+/// On a device.
+pub fn upload<A: fortifai_kernels::Element>(device: &Device, values: &[A]) -> Buffer<A> {
+    Buffer::of(device, values).expect("memory")
+}
+
+/// A buffer of NaN, for outputs.
+pub fn blank<A: Storage>(device: &Device, len: usize) -> Buffer<A> {
+    upload(device, &vec![A::of(f32::NAN); len])
+}
+
+/// From a device.
+pub fn download<A: fortifai_kernels::Element>(device: &Device, view: View<A>) -> Vec<A> {
+    view.download(device).expect("download")
+}
+
+/// Fails unless every `|ours − truth|` is at most `tolerance` times the largest `|truth|`, or 1.
+pub fn assert_close(ours: &[f64], truth: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(ours.len(), truth.len(), "{what}: lengths");
+    let largest = truth.iter().fold(1.0f64, |most, x| most.max(x.abs()));
+    for (index, (ours, truth)) in ours.iter().zip(truth).enumerate() {
+        let error = (ours - truth).abs() / largest;
+        assert!(error <= tolerance, "{what}: entry {index} is {ours}, should be {truth}");
+    }
+}
