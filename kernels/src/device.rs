@@ -1,8 +1,11 @@
 //! A device: a GPU with its stream, or the CPU that runs the kernels through the shim.
 
-use crate::Result;
+mod host;
+
 use crate::launch::{Launch, TensorMap};
 use crate::memory::{Element, View};
+use crate::{KernelError, Result};
+use std::sync::Arc;
 
 /// In which order the shim runs the threads of a block between two barriers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,7 +21,14 @@ pub enum Schedule {
 
 /// A device. Clones are the same device; launches and copies run in the order they were asked for.
 #[derive(Clone, Debug)]
-pub struct Device {}
+pub struct Device {
+    machine: Machine,
+}
+
+#[derive(Clone, Debug)]
+enum Machine {
+    Host(Arc<host::Host>),
+}
 
 impl Device {
     /// GPU number `ordinal`.
@@ -26,7 +36,8 @@ impl Device {
     /// # Errors
     /// If there is no such GPU, or no compiler for its kernels.
     pub fn cuda(ordinal: usize) -> Result<Self> {
-        todo!("{ordinal}")
+        crate::probe()?;
+        Err(KernelError::Unsupported(format!("cuda:{ordinal}")))
     }
 
     /// The kernels on the CPU: the same sources, compiled by the host's C++ compiler.
@@ -34,28 +45,34 @@ impl Device {
     /// # Errors
     /// If there is no C++ compiler.
     pub fn host(schedule: Schedule) -> Result<Self> {
-        todo!("{schedule:?}")
+        Ok(Self { machine: Machine::Host(Arc::new(host::Host::new(schedule)?)) })
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        todo!()
+        match &self.machine {
+            Machine::Host(host) => &host.name,
+        }
     }
 
     /// Whether it is the shim.
     pub fn is_host(&self) -> bool {
-        todo!()
+        matches!(self.machine, Machine::Host(_))
     }
 
     /// Major and minor compute capability; the shim, which models Hopper's instructions, says
     /// `(9, 0)`.
     pub fn compute_capability(&self) -> (u32, u32) {
-        todo!()
+        match &self.machine {
+            Machine::Host(_) => (9, 0),
+        }
     }
 
     /// Streaming multiprocessors; the shim's threads.
     pub fn multiprocessors(&self) -> usize {
-        todo!()
+        match &self.machine {
+            Machine::Host(_) => rayon::current_num_threads(),
+        }
     }
 
     /// Waits for everything launched.
@@ -63,7 +80,9 @@ impl Device {
     /// # Errors
     /// If a kernel failed.
     pub fn synchronize(&self) -> Result<()> {
-        todo!()
+        match &self.machine {
+            Machine::Host(_) => Ok(()),
+        }
     }
 
     /// Describes a row-major matrix `[rows, columns]` to the bulk tensor copy engine: boxes of
@@ -71,6 +90,9 @@ impl Device {
     ///
     /// # Errors
     /// If the driver refuses the shape.
+    ///
+    /// # Panics
+    /// If the matrix is shorter than its shape says.
     pub fn tensor_map<T: Element>(
         &self,
         matrix: View<T>,
@@ -79,25 +101,74 @@ impl Device {
         box_rows: usize,
         box_columns: usize,
     ) -> Result<TensorMap> {
-        todo!("{:?}", (matrix.address, rows, columns, box_rows, box_columns))
+        assert!(matrix.len() >= rows * columns, "Device::tensor_map: length of the matrix");
+        let tile = Tile {
+            address: matrix.address,
+            element_bytes: size_of::<T>(),
+            rows,
+            columns,
+            box_rows,
+            box_columns,
+        };
+        match &self.machine {
+            Machine::Host(_) => host::tensor_map(&tile),
+        }
     }
 
     pub(crate) fn allocate(&self, bytes: usize) -> Result<u64> {
-        todo!("{bytes}")
+        match &self.machine {
+            Machine::Host(_) => host::allocate(bytes),
+        }
     }
     pub(crate) fn free(&self, address: u64, bytes: usize) {
-        todo!("{address} {bytes}")
+        match &self.machine {
+            // SAFETY: `address` came from `allocate` with the same size, and its buffer is going.
+            Machine::Host(_) => unsafe { host::free(address, bytes) },
+        }
     }
     pub(crate) fn copy_to_host<T: Element>(&self, to: &mut [T], address: u64) -> Result<()> {
-        todo!("{} {address}", to.len())
+        match &self.machine {
+            // SAFETY: a view of as many `T` calls this; the host's addresses are pointers.
+            Machine::Host(_) => unsafe {
+                std::ptr::copy_nonoverlapping(address as *const T, to.as_mut_ptr(), to.len());
+            },
+        }
+        Ok(())
     }
     pub(crate) fn copy_from_host<T: Element>(&self, address: u64, from: &[T]) -> Result<()> {
-        todo!("{} {address}", from.len())
+        match &self.machine {
+            // SAFETY: as above, and the view is exclusive.
+            Machine::Host(_) => unsafe {
+                std::ptr::copy_nonoverlapping(from.as_ptr(), address as *mut T, from.len());
+            },
+        }
+        Ok(())
     }
     pub(crate) fn zero(&self, address: u64, bytes: usize) -> Result<()> {
-        todo!("{address} {bytes}")
+        match &self.machine {
+            // SAFETY: an exclusive view of as many bytes calls this.
+            Machine::Host(_) => unsafe { (address as *mut u8).write_bytes(0, bytes) },
+        }
+        Ok(())
     }
     pub(crate) fn launch(&self, launch: &Launch) -> Result<()> {
-        todo!("{launch:?}")
+        match &self.machine {
+            Machine::Host(host) => host.launch(launch),
+        }
     }
+}
+
+/// What [`Device::tensor_map`] describes.
+struct Tile {
+    address: u64,
+    element_bytes: usize,
+    rows: usize,
+    columns: usize,
+    box_rows: usize,
+    box_columns: usize,
+}
+
+/// A failed kernel or driver call.
+fn failed(what: impl Into<String>, reason: impl Into<String>) -> KernelError {
+    KernelError::Device { what: what.into(), reason: reason.into() }
 }

@@ -11,6 +11,9 @@ pub enum KernelError {
     /// No compiler for the kernels was found.
     #[error("{0}")]
     NoCompiler(String),
+    /// The kernel files cannot be read, or what was compiled cannot be kept.
+    #[error("{0}")]
+    Sources(String),
     /// A kernel file does not compile.
     #[error("The kernels of {source_name} do not compile with {compiler}: {log}")]
     Compile {

@@ -18,8 +18,9 @@ pub struct Launch<'a> {
     pub(crate) arguments: Vec<Argument>,
 }
 
-/// The bytes of one argument.
+/// The bytes of one argument, aligned as a tensor map must be.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Argument {
     pub bytes: [u64; 16],
     pub len: usize,
@@ -160,6 +161,32 @@ impl<'a> Launch<'a> {
         bytes[0] = address;
         self.arguments.push(Argument { bytes, len: size_of::<u64>() });
         self
+    }
+
+    /// What is wrong with it for a kernel of at most `threads` threads whose parameters have these
+    /// sizes in bytes.
+    pub(crate) fn check(&self, threads: u32, sizes: &[usize]) -> Result<(), String> {
+        let block = self.block[0];
+        if self.arguments.len() != sizes.len() {
+            let (given, taken) = (self.arguments.len(), sizes.len());
+            return Err(format!("it takes {taken} arguments and is given {given}"));
+        }
+        for (index, (argument, &size)) in self.arguments.iter().zip(sizes).enumerate() {
+            if argument.len != size {
+                let given = argument.len;
+                return Err(format!("argument {index} has {given} bytes, its parameter {size}"));
+            }
+        }
+        if block == 0 || !block.is_multiple_of(32) || block > threads {
+            return Err(format!(
+                "a block of {block} threads, where a multiple of 32 up to {threads} is allowed"
+            ));
+        }
+        if self.cluster == 0 || !self.grid[0].is_multiple_of(self.cluster) {
+            let (x, cluster) = (self.grid[0], self.cluster);
+            return Err(format!("{x} blocks in x are not whole clusters of {cluster}"));
+        }
+        Ok(())
     }
 
     /// Runs it, in order after everything launched before. An empty grid does nothing.

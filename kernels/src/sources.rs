@@ -1,5 +1,9 @@
 //! The kernel files, carried in the binary. `FORTIFAI_KERNEL_SOURCES` names a folder that is read
-//! instead, for work on kernels without a rebuild.
+//! instead (the shim's files from `../host` beside it), for work on kernels without a rebuild.
+
+use crate::{KernelError, Precision, Result};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 /// A kernel file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,10 +38,12 @@ pub enum Source {
     Norm,
     /// Choice of the next token.
     Sampling,
+    /// A file of one's own: name and text. It may include [`HEADERS`].
+    Other(&'static str, &'static str),
 }
 
 impl Source {
-    /// All of them.
+    /// All of the tier's.
     pub const ALL: [Self; 15] = [
         Self::Embedding,
         Self::Layernorm,
@@ -74,6 +80,35 @@ impl Source {
             Self::Adamw => ("adamw.cu", include_str!("../cuda/adamw.cu")),
             Self::Norm => ("norm.cu", include_str!("../cuda/norm.cu")),
             Self::Sampling => ("sampling.cu", include_str!("../cuda/sampling.cu")),
+            Self::Other(name, text) => (name, text),
+        }
+    }
+
+    /// Its text as it stands now.
+    ///
+    /// # Errors
+    /// If `FORTIFAI_KERNEL_SOURCES` names a folder without it.
+    pub fn text(self) -> Result<Cow<'static, str>> {
+        let (name, text) = self.file();
+        match folder() {
+            Some(folder) if !matches!(self, Self::Other(..)) => read(&folder.join(name)),
+            _ => Ok(text.into()),
+        }
+    }
+
+    /// The storage precisions that launchers ask of it.
+    pub fn precisions(self) -> &'static [Precision] {
+        match self {
+            Self::MatmulMma | Self::MatmulWgmma | Self::AttentionMma => &[Precision::Bf16],
+            _ => &[Precision::F32, Precision::Bf16],
+        }
+    }
+
+    /// The architectures it is checked for.
+    pub fn architectures(self) -> &'static [&'static str] {
+        match self {
+            Self::MatmulWgmma => &["sm_90a"],
+            _ => &["sm_80", "sm_90a", "sm_100"],
         }
     }
 }
@@ -83,3 +118,66 @@ pub const HEADERS: [(&str, &str); 2] = [
     ("common.cuh", include_str!("../cuda/common.cuh")),
     ("ptx.cuh", include_str!("../cuda/ptx.cuh")),
 ];
+
+/// The shim's files: name and text.
+pub const SHIM: [(&str, &str); 1] = [("shim.hpp", include_str!("../host/shim.hpp"))];
+
+/// A file's name and its text.
+pub type Text = (String, Cow<'static, str>);
+
+/// [`HEADERS`] as they stand now.
+///
+/// # Errors
+/// If `FORTIFAI_KERNEL_SOURCES` names a folder without them.
+pub fn headers() -> Result<Vec<Text>> {
+    match folder() {
+        Some(folder) => all_of(&folder, "cuh"),
+        None => Ok(carried(&HEADERS)),
+    }
+}
+
+/// [`SHIM`] as it stands now.
+///
+/// # Errors
+/// If `FORTIFAI_KERNEL_SOURCES` names a folder that has no `../host` beside it.
+pub fn shim() -> Result<Vec<Text>> {
+    match folder() {
+        Some(folder) => all_of(&folder.join("../host"), "hpp"),
+        None => Ok(carried(&SHIM)),
+    }
+}
+
+fn folder() -> Option<PathBuf> {
+    std::env::var_os("FORTIFAI_KERNEL_SOURCES").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn carried(files: &[(&'static str, &'static str)]) -> Vec<Text> {
+    files.iter().map(|&(name, text)| (name.to_owned(), text.into())).collect()
+}
+
+/// Every file with this ending, by name.
+fn all_of(folder: &Path, ending: &str) -> Result<Vec<Text>> {
+    let entries = std::fs::read_dir(folder).map_err(|cause| unreadable(folder, &cause))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|cause| unreadable(folder, &cause))?.path();
+        if path.extension().is_some_and(|is| is == ending) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    paths.iter().map(|path| Ok((name(path), read(path)?))).collect()
+}
+
+fn read(path: &Path) -> Result<Cow<'static, str>> {
+    std::fs::read_to_string(path).map(Cow::Owned).map_err(|cause| unreadable(path, &cause))
+}
+
+fn unreadable(path: &Path, cause: &std::io::Error) -> KernelError {
+    KernelError::Sources(format!(
+        "{} cannot be read ({cause}); FORTIFAI_KERNEL_SOURCES must name the folder of the kernel \
+         files, or be unset.",
+        path.display()
+    ))
+}

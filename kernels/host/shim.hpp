@@ -1,0 +1,2 @@
+// The shim.
+#pragma once
