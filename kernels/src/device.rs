@@ -103,7 +103,7 @@ impl Device {
     ) -> Result<TensorMap> {
         assert!(matrix.len() >= rows * columns, "Device::tensor_map: length of the matrix");
         let tile = Tile {
-            address: matrix.address,
+            address: matrix.address_on(self),
             element_bytes: size_of::<T>(),
             rows,
             columns,
@@ -112,6 +112,13 @@ impl Device {
         };
         match &self.machine {
             Machine::Host(_) => host::tensor_map(&tile),
+        }
+    }
+
+    /// Which machine: its memory is of no use to others.
+    pub(crate) fn machine(&self) -> u32 {
+        match &self.machine {
+            Machine::Host(_) => 0,
         }
     }
 
@@ -148,6 +155,15 @@ impl Device {
         match &self.machine {
             // SAFETY: an exclusive view of as many bytes calls this.
             Machine::Host(_) => unsafe { (address as *mut u8).write_bytes(0, bytes) },
+        }
+        Ok(())
+    }
+    pub(crate) fn copy_within(&self, to: u64, from: u64, bytes: usize) -> Result<()> {
+        match &self.machine {
+            // SAFETY: two views of as many bytes call this, and one is exclusive: no overlap.
+            Machine::Host(_) => unsafe {
+                std::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes);
+            },
         }
         Ok(())
     }

@@ -25,7 +25,9 @@ pub enum KernelError {
         log: String,
     },
     /// Device memory could not be had.
-    #[error("The device has no room for {bytes} more bytes ({reason}); lower batch or choose a smaller model.")]
+    #[error(
+        "The device has no room for {bytes} more bytes ({reason}); lower batch or choose a smaller model."
+    )]
     Memory {
         /// Asked for.
         bytes: usize,

@@ -4,7 +4,8 @@ use crate::memory::{Element, Precision, Storage, View, ViewMut};
 use crate::sources::Source;
 use crate::{Device, Result};
 
-/// A launch under construction. Arguments stand in the order of the kernel's parameters.
+/// A launch under construction. Arguments stand in the order of the kernel's parameters; it borrows
+/// their memory until it has run.
 #[derive(Debug)]
 pub struct Launch<'a> {
     pub(crate) device: &'a Device,
@@ -109,26 +110,30 @@ impl<'a> Launch<'a> {
 
     /// A pointer to memory that is read.
     #[must_use]
-    pub fn read<T: Element>(self, view: View<T>) -> Self {
-        self.push(view.address)
+    pub fn read<T: Element>(self, view: View<'a, T>) -> Self {
+        let address = view.address_on(self.device);
+        self.push(address)
     }
 
     /// The same, or a null pointer.
     #[must_use]
-    pub fn read_or_null<T: Element>(self, view: Option<View<T>>) -> Self {
-        self.push(view.map_or(0, |view| view.address))
+    pub fn read_or_null<T: Element>(self, view: Option<View<'a, T>>) -> Self {
+        let address = view.map_or(0, |view| view.address_on(self.device));
+        self.push(address)
     }
 
     /// A pointer to memory that is written.
     #[must_use]
-    pub fn write<T: Element>(self, view: &mut ViewMut<T>) -> Self {
-        self.push(view.address)
+    pub fn write<T: Element>(self, view: &'a mut ViewMut<T>) -> Self {
+        let address = view.address_on(self.device);
+        self.push(address)
     }
 
     /// The same, or a null pointer.
     #[must_use]
-    pub fn write_or_null<T: Element>(self, view: Option<&mut ViewMut<T>>) -> Self {
-        self.push(view.map_or(0, |view| view.address))
+    pub fn write_or_null<T: Element>(self, view: Option<&'a mut ViewMut<T>>) -> Self {
+        let address = view.map_or(0, |view| view.address_on(self.device));
+        self.push(address)
     }
 
     /// A number.

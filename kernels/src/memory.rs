@@ -57,8 +57,8 @@ impl Storage for half::bf16 {
 /// Memory of a device, freed when dropped.
 #[derive(Debug)]
 pub struct Buffer<T: Element> {
-    pub(crate) device: Device,
-    pub(crate) address: u64,
+    device: Device,
+    address: u64,
     len: usize,
     element: PhantomData<T>,
 }
@@ -96,12 +96,14 @@ impl<T: Element> Buffer<T> {
 
     /// All of it.
     pub fn view(&self) -> View<'_, T> {
-        View { address: self.address, len: self.len, life: PhantomData }
+        let machine = self.device.machine();
+        View { address: self.address, len: self.len, machine, life: PhantomData }
     }
 
     /// All of it, to be written.
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {
-        ViewMut { address: self.address, len: self.len, life: PhantomData }
+        let machine = self.device.machine();
+        ViewMut { address: self.address, len: self.len, machine, life: PhantomData }
     }
 
     /// Part of it.
@@ -134,9 +136,13 @@ impl<T: Element> Buffer<T> {
             "Buffer::two_mut: {first:?} and {second:?} overlap"
         );
         let part = |range: Range<usize>| {
-            assert!(range.start <= range.end && range.end <= self.len, "Buffer::two_mut: {range:?}");
+            assert!(
+                range.start <= range.end && range.end <= self.len,
+                "Buffer::two_mut: {range:?}"
+            );
             let address = self.address + (range.start * size_of::<T>()) as u64;
-            ViewMut { address, len: range.len(), life: PhantomData }
+            let machine = self.device.machine();
+            ViewMut { address, len: range.len(), machine, life: PhantomData }
         };
         (part(first), part(second))
     }
@@ -151,8 +157,9 @@ impl<T: Element> Drop for Buffer<T> {
 /// Device memory that a kernel reads.
 #[derive(Debug)]
 pub struct View<'a, T> {
-    pub(crate) address: u64,
+    address: u64,
     len: usize,
+    machine: u32,
     life: PhantomData<&'a T>,
 }
 
@@ -165,6 +172,15 @@ impl<T> Clone for View<'_, T> {
 impl<T> Copy for View<'_, T> {}
 
 impl<'a, T: Element> View<'a, T> {
+    /// Where it is on `device`.
+    ///
+    /// # Panics
+    /// If it is the memory of another machine.
+    pub(crate) fn address_on(self, device: &Device) -> u64 {
+        assert_eq!(self.machine, device.machine(), "View: the memory of another device");
+        self.address
+    }
+
     /// Number of elements.
     #[allow(clippy::len_without_is_empty)] // a length to be checked, not a container
     pub fn len(&self) -> usize {
@@ -178,7 +194,7 @@ impl<'a, T: Element> View<'a, T> {
     pub fn slice(self, range: Range<usize>) -> View<'a, T> {
         assert!(range.start <= range.end && range.end <= self.len, "View::slice: {range:?}");
         let address = self.address + (range.start * size_of::<T>()) as u64;
-        View { address, len: range.len(), life: PhantomData }
+        View { address, len: range.len(), machine: self.machine, life: PhantomData }
     }
 
     /// Its numbers, on the host. Waits for the kernels that write them.
@@ -187,7 +203,7 @@ impl<'a, T: Element> View<'a, T> {
     /// If the device fails, now or in an earlier kernel.
     pub fn download(self, device: &Device) -> Result<Vec<T>> {
         let mut values = vec![T::default(); self.len];
-        device.copy_to_host(&mut values, self.address)?;
+        device.copy_to_host(&mut values, self.address_on(device))?;
         Ok(values)
     }
 }
@@ -195,12 +211,19 @@ impl<'a, T: Element> View<'a, T> {
 /// Device memory that a kernel writes.
 #[derive(Debug)]
 pub struct ViewMut<'a, T> {
-    pub(crate) address: u64,
+    address: u64,
     len: usize,
+    machine: u32,
     life: PhantomData<&'a mut T>,
 }
 
 impl<'a, T: Element> ViewMut<'a, T> {
+    /// As [`View::address_on`].
+    pub(crate) fn address_on(&self, device: &Device) -> u64 {
+        assert_eq!(self.machine, device.machine(), "ViewMut: the memory of another device");
+        self.address
+    }
+
     /// Number of elements.
     #[allow(clippy::len_without_is_empty)] // a length to be checked, not a container
     pub fn len(&self) -> usize {
@@ -209,12 +232,12 @@ impl<'a, T: Element> ViewMut<'a, T> {
 
     /// The same memory for a shorter time.
     pub fn reborrow(&mut self) -> ViewMut<'_, T> {
-        ViewMut { address: self.address, len: self.len, life: PhantomData }
+        ViewMut { address: self.address, len: self.len, machine: self.machine, life: PhantomData }
     }
 
     /// The same memory, to be read.
     pub fn view(&self) -> View<'_, T> {
-        View { address: self.address, len: self.len, life: PhantomData }
+        View { address: self.address, len: self.len, machine: self.machine, life: PhantomData }
     }
 
     /// Part of it.
@@ -224,7 +247,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
     pub fn into_slice(self, range: Range<usize>) -> ViewMut<'a, T> {
         assert!(range.start <= range.end && range.end <= self.len, "ViewMut::slice: {range:?}");
         let address = self.address + (range.start * size_of::<T>()) as u64;
-        ViewMut { address, len: range.len(), life: PhantomData }
+        ViewMut { address, len: range.len(), machine: self.machine, life: PhantomData }
     }
 
     /// Its first `middle` elements and the rest.
@@ -234,9 +257,10 @@ impl<'a, T: Element> ViewMut<'a, T> {
     pub fn split_at(self, middle: usize) -> (ViewMut<'a, T>, ViewMut<'a, T>) {
         assert!(middle <= self.len, "ViewMut::split_at: {middle} of {}", self.len);
         let rest = self.address + (middle * size_of::<T>()) as u64;
+        let (machine, life) = (self.machine, PhantomData);
         (
-            ViewMut { address: self.address, len: middle, life: PhantomData },
-            ViewMut { address: rest, len: self.len - middle, life: PhantomData },
+            ViewMut { address: self.address, len: middle, machine, life },
+            ViewMut { address: rest, len: self.len - middle, machine, life },
         )
     }
 
@@ -249,7 +273,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
     /// If the lengths differ.
     pub fn upload(&mut self, device: &Device, values: &[T]) -> Result<()> {
         assert_eq!(values.len(), self.len, "ViewMut::upload: lengths");
-        device.copy_from_host(self.address, values)
+        device.copy_from_host(self.address_on(device), values)
     }
 
     /// Overwrites it with zeros.
@@ -257,6 +281,19 @@ impl<'a, T: Element> ViewMut<'a, T> {
     /// # Errors
     /// If the device fails.
     pub fn zero(&mut self, device: &Device) -> Result<()> {
-        device.zero(self.address, self.len * size_of::<T>())
+        device.zero(self.address_on(device), self.len * size_of::<T>())
+    }
+
+    /// Overwrites it with numbers of the same device.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn copy(&mut self, device: &Device, from: View<T>) -> Result<()> {
+        assert_eq!(from.len, self.len, "ViewMut::copy: lengths");
+        let bytes = self.len * size_of::<T>();
+        device.copy_within(self.address_on(device), from.address_on(device), bytes)
     }
 }
