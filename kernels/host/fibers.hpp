@@ -1,0 +1,219 @@
+// Fibers: stacks that can be left and entered again, some 30 ns apart.
+#pragma once
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SHIM_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SHIM_ASAN 1
+#endif
+#endif
+#ifdef SHIM_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#if !defined(__x86_64__) && !defined(__aarch64__) && !defined(SHIM_UCONTEXT)
+#define SHIM_UCONTEXT 1
+#endif
+#ifdef SHIM_UCONTEXT
+#include <ucontext.h>
+#endif
+
+#ifndef SHIM_UCONTEXT
+// Pushes the registers that a call preserves, stores the stack pointer, loads the other one. Written
+// in assembly below, under this label alone.
+extern "C" __attribute__((visibility("hidden"))) void shim_raw_switch(void** save, void* load) asm(
+    "shim_raw_switch");
+#endif
+
+namespace shim {
+namespace {
+
+struct Thread;
+
+struct Fiber {
+#ifdef SHIM_UCONTEXT
+  ucontext_t context;
+#else
+  void* stack_pointer;  // where it was left
+#endif
+  char* bottom;  // its stack
+  size_t size;
+  void* fake_stack;  // AddressSanitizer's
+  Fiber* next_free;
+};
+
+void fiber_main();
+
+#ifdef SHIM_UCONTEXT
+
+void prepare(Fiber& fiber, size_t) {
+  getcontext(&fiber.context);
+  fiber.context.uc_stack.ss_sp = fiber.bottom;
+  fiber.context.uc_stack.ss_size = fiber.size;
+  fiber.context.uc_link = nullptr;
+  makecontext(&fiber.context, fiber_main, 0);
+}
+void switch_stack(Fiber& from, Fiber& to) { swapcontext(&from.context, &to.context); }
+
+#else
+
+
+#if defined(__x86_64__)
+asm(R"(
+    .text
+    .p2align 4
+shim_raw_switch:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    popq %rcx
+    jmp *%rcx
+)");
+const int SAVED_WORDS = 8, RETURN_WORD = 6;  // six registers, the address, a null return address
+#else
+asm(R"(
+    .text
+    .p2align 4
+shim_raw_switch:
+    sub sp, sp, #160
+    stp x19, x20, [sp]
+    stp x21, x22, [sp, #16]
+    stp x23, x24, [sp, #32]
+    stp x25, x26, [sp, #48]
+    stp x27, x28, [sp, #64]
+    stp x29, x30, [sp, #80]
+    stp d8, d9, [sp, #96]
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    mov x9, sp
+    str x9, [x0]
+    mov sp, x1
+    ldp x19, x20, [sp]
+    ldp x21, x22, [sp, #16]
+    ldp x23, x24, [sp, #32]
+    ldp x25, x26, [sp, #48]
+    ldp x27, x28, [sp, #64]
+    ldp x29, x30, [sp, #80]
+    ldp d8, d9, [sp, #96]
+    ldp d10, d11, [sp, #112]
+    ldp d12, d13, [sp, #128]
+    ldp d14, d15, [sp, #144]
+    add sp, sp, #160
+    br x30
+)");
+const int SAVED_WORDS = 20, RETURN_WORD = 11;
+#endif
+
+// A fresh stack looks as if fiber_main had been left at its first instruction. Stacks lie a whole
+// number of pages apart, so their tops are moved by `color` lines to spread over the cache's sets.
+void prepare(Fiber& fiber, size_t color) {
+  uintptr_t top = uintptr_t(fiber.bottom + fiber.size) - color % 64 * 64;
+  void** words = reinterpret_cast<void**>(top & ~uintptr_t(15)) - SAVED_WORDS;
+  memset(words, 0, SAVED_WORDS * sizeof(void*));
+  words[RETURN_WORD] = reinterpret_cast<void*>(fiber_main);
+  fiber.stack_pointer = words;
+}
+void switch_stack(Fiber& from, Fiber& to) { shim_raw_switch(&from.stack_pointer, to.stack_pointer); }
+
+#endif
+
+// The fibers of one operating system thread, kept from block to block.
+struct Fibers {
+  static const int MOST = 1024;
+#ifdef SHIM_ASAN
+  static const size_t STACK = 256 << 10;  // redzones make frames large
+#else
+  static const size_t STACK = 64 << 10;
+#endif
+  static const size_t GUARD = 16 << 10;  // at least one page anywhere
+
+  Fiber all[MOST];
+  Fiber main;  // the operating system thread's own stack
+  Fiber* free = nullptr;
+  Fiber* left = nullptr;  // the one that was switched from
+  int made = 0;
+
+  ~Fibers() {
+    for (int i = 0; i < made; i++) munmap(all[i].bottom - GUARD, GUARD + STACK);
+  }
+
+  Fiber* take() {
+    if (free == nullptr) make();
+    Fiber* fiber = free;
+    free = fiber->next_free;
+    return fiber;
+  }
+  void give(Fiber* fiber) {
+    fiber->next_free = free;
+    free = fiber;
+  }
+
+  void make() {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void* memory = mmap(nullptr, GUARD + STACK, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory, GUARD, PROT_NONE) != 0) {
+      fprintf(stderr, "shim: no memory for the stacks of CUDA threads\n");
+      abort();
+    }
+    Fiber& fiber = all[made];
+    fiber.bottom = static_cast<char*>(memory) + GUARD;
+    fiber.size = STACK;
+    fiber.fake_stack = nullptr;
+    prepare(fiber, made++);
+    give(&fiber);
+  }
+
+  // After a block was abandoned, its fibers stand in the middle of their kernels.
+  void reset() {
+    free = nullptr;
+    for (int i = made - 1; i >= 0; i--) {
+#ifdef SHIM_ASAN
+      __asan_unpoison_memory_region(all[i].bottom, all[i].size);
+#endif
+      all[i].fake_stack = nullptr;
+      prepare(all[i], i);
+      give(&all[i]);
+    }
+  }
+
+  void jump(Fiber& from, Fiber& to) {
+    left = &from;
+#ifdef SHIM_ASAN
+    __sanitizer_start_switch_fiber(&from.fake_stack, to.bottom, to.size);
+#endif
+    switch_stack(from, to);
+    arrive(&from);
+  }
+  // The first thing on a stack just entered. AddressSanitizer tells the bounds of the stack left,
+  // which is how those of `main` are learnt.
+  void arrive(Fiber* fiber) {
+#ifdef SHIM_ASAN
+    const void* bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(fiber ? fiber->fake_stack : nullptr, &bottom, &size);
+    if (left == &main) {
+      main.bottom = static_cast<char*>(const_cast<void*>(bottom));
+      main.size = size;
+    }
+#else
+    (void)fiber;
+#endif
+  }
+};
+
+}  // namespace
+}  // namespace shim
