@@ -120,7 +120,16 @@ pub const HEADERS: [(&str, &str); 2] = [
 ];
 
 /// The shim's files: name and text.
-pub const SHIM: [(&str, &str); 1] = [("shim.hpp", include_str!("../host/shim.hpp"))];
+pub const SHIM: [(&str, &str); 8] = [
+    ("block.hpp", include_str!("../host/block.hpp")),
+    ("builtins.hpp", include_str!("../host/builtins.hpp")),
+    ("fibers.hpp", include_str!("../host/fibers.hpp")),
+    ("memory.hpp", include_str!("../host/memory.hpp")),
+    ("ptx.hpp", include_str!("../host/ptx.hpp")),
+    ("registry.hpp", include_str!("../host/registry.hpp")),
+    ("shim.hpp", include_str!("../host/shim.hpp")),
+    ("warp.hpp", include_str!("../host/warp.hpp")),
+];
 
 /// A file's name and its text.
 pub type Text = (String, Cow<'static, str>);
