@@ -44,10 +44,17 @@ struct bf16 {
 DEVICE float to_float(float x) { return x; }
 DEVICE float to_float(bf16 x) { return __uint_as_float(u32(x.bits) << 16); }
 
+// The device's own instruction turns every NaN into 0x7fff; the shim keeps a NaN's upper bits.
 DEVICE bf16 to_bf16(float x) {
+#ifndef FORTIFAI_HOST
+  u16 rounded;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded) : "f"(x));
+  return bf16{rounded};
+#else
   u32 bits = __float_as_uint(x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return bf16{u16((bits >> 16) | 0x40u)};
   return bf16{u16((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+#endif
 }
 
 template <class T>
