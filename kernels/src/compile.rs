@@ -2,7 +2,12 @@
 //! what they made.
 
 mod cache;
+mod figures;
 pub(crate) mod host;
+mod nvrtc;
+
+pub use figures::{Figures, figures};
+pub use nvrtc::{Compiled, Nvrtc};
 
 use crate::sources::{Source, Text};
 use crate::{Precision, Result, sources};

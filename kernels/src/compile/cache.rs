@@ -25,6 +25,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).map_err(|cause| unwritable(path, &cause))
 }
 
+/// Reads what [`cached`] returned.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|cause| {
+        KernelError::Sources(format!("{} cannot be read ({cause}); delete it.", path.display()))
+    })
+}
+
 /// `FORTIFAI_CACHE`, else `fortifai` in the user's cache folder. A user who has none, or none that
 /// can be written, gets a folder that lives as long as the process.
 fn folder() -> Result<&'static Path> {
