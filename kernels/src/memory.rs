@@ -264,6 +264,12 @@ impl<'a, T: Element> ViewMut<'a, T> {
         )
     }
 
+    /// The same memory as numbers of another type, as many as fit.
+    pub(crate) fn cast<U: Element>(self) -> ViewMut<'a, U> {
+        let len = self.len * size_of::<T>() / size_of::<U>();
+        ViewMut { address: self.address, len, machine: self.machine, life: PhantomData }
+    }
+
     /// Overwrites it with host numbers.
     ///
     /// # Errors

@@ -61,3 +61,36 @@ pub fn assert_close(ours: &[f64], truth: &[f64], tolerance: f64, what: &str) {
         assert!(error <= tolerance, "{what}: entry {index} is {ours}, should be {truth}");
     }
 }
+
+/// Numbers between guards that nothing may write to.
+pub struct Guarded<T: fortifai_kernels::Element> {
+    buffer: Buffer<T>,
+    pad: usize,
+    guard: T,
+}
+
+impl<T: fortifai_kernels::Element + PartialEq> Guarded<T> {
+    /// `values` behind and before `pad` guards; an odd `pad` takes the alignment away.
+    pub fn of(device: &Device, values: &[T], pad: usize, guard: T) -> Self {
+        let mut all = vec![guard; values.len() + 2 * pad];
+        all[pad..pad + values.len()].copy_from_slice(values);
+        Self { buffer: upload(device, &all), pad, guard }
+    }
+
+    /// The numbers, to be written.
+    pub fn view_mut(&mut self) -> fortifai_kernels::ViewMut<'_, T> {
+        let end = self.buffer.len() - self.pad;
+        self.buffer.slice_mut(self.pad..end)
+    }
+
+    /// The numbers, after a look at the guards.
+    pub fn read(&self, device: &Device) -> Vec<T> {
+        let all = download(device, self.buffer.view());
+        let end = all.len() - self.pad;
+        for (index, value) in all.iter().enumerate() {
+            let inside = (self.pad..end).contains(&index);
+            assert!(inside || *value == self.guard, "a write to {index} beyond {}..{end}", self.pad);
+        }
+        all[self.pad..end].to_vec()
+    }
+}
