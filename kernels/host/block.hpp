@@ -32,6 +32,7 @@ struct Copies {
   Copy* pending = nullptr;
   int count = 0, room = 0;
   u64 committed = 0;  // groups
+  ~Copies() { free(pending); }
 };
 
 struct Block;
@@ -41,8 +42,8 @@ struct Thread {
   Block* block;
   Fiber* fiber;  // null before it starts
   State state;
-  Site site;                    // where it waits
-  bool (*poll)(void*);          // what it waits for, if that is no meeting
+  Site site;            // where it waits
+  bool (*poll)(void*);  // what it waits for, where that is no meeting
   void* poll_context;
   Copies copies;
 };
@@ -81,24 +82,25 @@ struct Block {
   size_t dynamic_bytes;
 
   Thread threads[MOST];
-  int size, returned;
-  Thread* ready[MOST];  // a stack: its top runs next
+  int size, started, returned;
+  Thread* ready[MOST];  // a stack: its top runs next, and under it lie those that never ran
   int ready_count;
   Thread* polling[MOST];
   int polling_count;
   Schedule schedule;
   u64 random_state;
 
-  Meeting<1> barrier;
-  Meeting<32> warps[MOST / 32];
-  Meeting<128> warpgroups[MOST / 128];
-  SharedMemory shared;
+  Meeting<1> barrier{};
+  Meeting<32> warps[MOST / 32]{};
+  Meeting<128> warpgroups[MOST / 128]{};
+  SharedMemory shared{};
   Fibers fibers;
 
   bool failed;
   char* message;
   int message_size;
 
+  Block();
   void run(u64 seed);
   void start(Thread*, Fiber& from);
   void enter(Thread*);
@@ -106,19 +108,19 @@ struct Block {
   void wait(Site);
   void give_way(Thread*);
   void on_return(Thread*);
+  bool has_returned(int number) const;
   Thread* pick();
+  Thread* fresh();
   void poll();
   u64 random();
   void deadlock();
   [[noreturn]] void abandon();
 };
 
-thread_local Thread* self = nullptr;  // the CUDA thread that runs on this operating system thread
-
 // Stops the block with a report: the kernel, the block, then the sentence.
 template <class... Values>
 [[noreturn]] void fail(const char* format, Values... values) {
-  Block& block = *self->block;
+  Block& block = *SHIM_SELF->block;
   int used = snprintf(block.message, block.message_size, "%s, block (%u, %u, %u): ", block.kernel,
                       block.index.x, block.index.y, block.index.z);
   if (used < block.message_size) {
@@ -129,7 +131,7 @@ template <class... Values>
 
 void Block::abandon() {
   failed = true;
-  fibers.jump(*self->fiber, fibers.main);
+  fibers.jump(*SHIM_SELF->fiber, fibers.main);
   abort();  // nobody comes back
 }
 
@@ -155,14 +157,29 @@ Thread* Block::pick() {
     bool now = ready_count == 0 || (schedule == Schedule::RANDOM && random() % 4 == 0);
     if (now) poll();
   }
-  if (ready_count == 0) deadlock();
+  if (ready_count == 0) {
+    if (started < size) return fresh();
+    deadlock();
+  }
   if (schedule == Schedule::RANDOM) {
-    Thread*& chosen = ready[random() % ready_count];
+    // The high half of 32 random bits times the count is below the count, and no division.
+    Thread*& chosen = ready[(random() >> 32) * u64(ready_count) >> 32];
     Thread* top = ready[ready_count - 1];
     ready[ready_count - 1] = chosen;
     chosen = top;
   }
   return ready[--ready_count];
+}
+
+// The next thread that has not started. The random schedule mixes them with those that wait.
+Thread* Block::fresh() {
+  int place = started++;
+  Thread& thread = threads[schedule == Schedule::REVERSE ? size - 1 - place : place];
+  thread.fiber = nullptr;
+  thread.state = State::READY;
+  thread.copies.count = 0;
+  thread.copies.committed = 0;
+  return &thread;
 }
 
 // Releases the threads whose condition has come true.
@@ -185,7 +202,7 @@ void Block::give_way(Thread* thread) {
   if (next != thread) start(next, *thread->fiber);
 }
 void Block::wait(Site site) {
-  Thread* thread = self;
+  Thread* thread = SHIM_SELF;
   thread->state = State::WAITING;
   thread->site = site;
   give_way(thread);
@@ -193,8 +210,13 @@ void Block::wait(Site site) {
 
 void Block::start(Thread* next, Fiber& from) {
   if (next->fiber == nullptr) next->fiber = fibers.take();
-  self = next;
+  next->fiber->thread = next;
   fibers.jump(from, *next->fiber);
+}
+
+bool Block::has_returned(int number) const {
+  int place = schedule == Schedule::REVERSE ? size - 1 - number : number;
+  return place < started && threads[number].state == State::RETURNED;
 }
 
 void Block::on_return(Thread* thread) {
@@ -215,10 +237,10 @@ void Block::on_return(Thread* thread) {
 // What every fiber does: run the thread it was entered for; then, on the same stack, threads that
 // have not started, so that a kernel without barriers never switches.
 void fiber_main() {
-  Block& block = *self->block;
+  Block& block = *SHIM_SELF->block;
   block.fibers.arrive(nullptr);
   for (;;) {
-    Thread* thread = self;
+    Thread* thread = SHIM_SELF;
     Fiber* fiber = thread->fiber;
     block.invoke(block.arguments);
     block.on_return(thread);
@@ -230,7 +252,7 @@ void fiber_main() {
     Thread* next = block.pick();
     if (next->fiber == nullptr) {
       next->fiber = fiber;
-      self = next;
+      fiber->thread = next;
     } else {
       block.fibers.give(fiber);
       block.start(next, *fiber);
@@ -241,22 +263,25 @@ void fiber_main() {
 // From the operating system thread's own stack.
 void Block::run(u64 seed) {
   random_state = seed;
-  returned = ready_count = polling_count = 0;
-  barrier.arrived = 0;
+  started = returned = ready_count = polling_count = 0;
   failed = false;
-  for (int i = 0; i < size; i++) {
-    Thread& thread = threads[i];
-    thread.index = Index{unsigned(i), 0, 0};
-    thread.block = this;
-    thread.fiber = nullptr;
-    thread.copies.count = 0;
-    thread.copies.committed = 0;
+  if (schedule == Schedule::RANDOM) {
+    while (started < size) ready[ready_count++] = fresh();
   }
+  start(pick(), fibers.main);
+  if (!failed) return;
+  // Those who were waiting will not come back.
+  fibers.reset();
+  barrier.arrived = 0;
   for (Meeting<32>& warp : warps) warp.arrived = 0;
   for (Meeting<128>& group : warpgroups) group.arrived = 0;
-  release(0, size);
-  start(pick(), fibers.main);
-  if (failed) fibers.reset();
+}
+
+Block::Block() {
+  for (int i = 0; i < MOST; i++) {
+    threads[i].index = Index{unsigned(i), 0, 0};
+    threads[i].block = this;
+  }
 }
 
 // Nobody can run: says who waits where, a line for each run of threads at one place.
@@ -289,24 +314,24 @@ void Block::deadlock() {
 template <class Condition>
 void yield_until(Condition condition, const char* what, SHIM_HERE) {
   if (condition()) return;
-  Block& block = *self->block;
-  self->poll = [](void* context) -> bool { return (*static_cast<Condition*>(context))(); };
-  self->poll_context = &condition;
-  block.polling[block.polling_count++] = self;
+  Block& block = *SHIM_SELF->block;
+  SHIM_SELF->poll = [](void* context) -> bool { return (*static_cast<Condition*>(context))(); };
+  SHIM_SELF->poll_context = &condition;
+  block.polling[block.polling_count++] = SHIM_SELF;
   block.wait(Site{what, file, line});
 }
 
 // Comes to a meeting of the `SIZE` threads that start at a multiple of `SIZE`.
 template <int SIZE, class Request>
 void meet(Meeting<SIZE>& meeting, Request& request, Site site) {
-  Block& block = *self->block;
-  int number = int(self->index.x), first = number / SIZE * SIZE;
+  Block& block = *SHIM_SELF->block;
+  int number = int(SHIM_SELF->index.x), first = number / SIZE * SIZE;
   if (meeting.arrived == 0) {
     meeting.site = site;
     meeting.first = number;
     if (block.returned > 0) {
       for (int other = first; other < first + SIZE; other++) {
-        if (block.threads[other].state != State::RETURNED) continue;
+        if (!block.has_returned(other)) continue;
         fail("divergent warp: thread %d waits at %s (%s:%d), thread %d has returned", number,
              site.what, site.file, site.line, other);
       }
@@ -321,27 +346,27 @@ void meet(Meeting<SIZE>& meeting, Request& request, Site site) {
     meeting.arrived = 0;
     Request::answer(reinterpret_cast<Request* const*>(meeting.requests));
     block.release(first, SIZE);
-    block.give_way(self);
+    block.give_way(SHIM_SELF);
   } else {
     block.wait(site);
   }
 }
 template <class Request>
 void warp_meet(Request& request, Site site) {
-  meet(self->block->warps[self->index.x / 32], request, site);
+  meet(SHIM_SELF->block->warps[SHIM_SELF->index.x / 32], request, site);
 }
 // The block is a multiple of 128 threads.
 template <class Request>
 void warpgroup_meet(Request& request, Site site) {
-  meet(self->block->warpgroups[self->index.x / 128], request, site);
+  meet(SHIM_SELF->block->warpgroups[SHIM_SELF->index.x / 128], request, site);
 }
 
 void block_barrier(Site site) {
-  Block& block = *self->block;
-  int number = int(self->index.x);
+  Block& block = *SHIM_SELF->block;
+  int number = int(SHIM_SELF->index.x);
   if (block.returned > 0) {
     int other = 0;
-    while (block.threads[other].state != State::RETURNED) other++;
+    while (!block.has_returned(other)) other++;
     fail("divergent barrier: thread %d waits at %s (%s:%d), thread %d has returned", number,
          site.what, site.file, site.line, other);
   }
@@ -357,7 +382,7 @@ void block_barrier(Site site) {
   if (++block.barrier.arrived == block.size) {
     block.barrier.arrived = 0;
     block.release(0, block.size);
-    block.give_way(self);
+    block.give_way(SHIM_SELF);
   } else {
     block.wait(site);
   }
@@ -366,10 +391,10 @@ void block_barrier(Site site) {
 }  // namespace
 }  // namespace shim
 
-#define threadIdx (::shim::self->index)
-#define blockIdx (::shim::self->block->index)
-#define blockDim (::shim::self->block->block_dim)
-#define gridDim (::shim::self->block->grid_dim)
+#define threadIdx (SHIM_SELF->index)
+#define blockIdx (SHIM_SELF->block->index)
+#define blockDim (SHIM_SELF->block->block_dim)
+#define gridDim (SHIM_SELF->block->grid_dim)
 
 inline void __syncthreads(SHIM_HERE) {
   shim::block_barrier(shim::Site{"__syncthreads", file, line});

@@ -32,7 +32,10 @@ namespace {
 
 struct Thread;
 
+// Lies at the top of its own stack, so that a thread finds itself from the stack pointer alone:
+// thread-local variables would cost as much as everything else.
 struct Fiber {
+  Thread* thread;  // the CUDA thread that runs on it
 #ifdef SHIM_UCONTEXT
   ucontext_t context;
 #else
@@ -43,6 +46,20 @@ struct Fiber {
   void* fake_stack;  // AddressSanitizer's
   Fiber* next_free;
 };
+
+// Stacks begin at multiples of their size, with pages that trap an overflow.
+#ifdef SHIM_ASAN
+const size_t STACK = 256 << 10;  // redzones make frames large
+#else
+const size_t STACK = 64 << 10;
+#endif
+const size_t TRAP = 16 << 10;  // a page, or a few
+
+inline Fiber* fiber_on(uintptr_t stack) {
+  return reinterpret_cast<Fiber*>((stack & ~(STACK - 1)) + STACK - (sizeof(Fiber) + 63) / 64 * 64);
+}
+// The CUDA thread whose fiber this runs on.
+#define SHIM_SELF (::shim::fiber_on(uintptr_t(__builtin_frame_address(0)))->thread)
 
 void fiber_main();
 
@@ -133,22 +150,16 @@ void switch_stack(Fiber& from, Fiber& to) { shim_raw_switch(&from.stack_pointer,
 
 // The fibers of one operating system thread, kept from block to block.
 struct Fibers {
-  static const int MOST = 1024;
-#ifdef SHIM_ASAN
-  static const size_t STACK = 256 << 10;  // redzones make frames large
-#else
-  static const size_t STACK = 64 << 10;
-#endif
-  static const size_t GUARD = 16 << 10;  // at least one page anywhere
+  static const int CHUNK = 32, MOST = 1024;  // stacks are mapped by the warp
 
-  Fiber all[MOST];
-  Fiber main;  // the operating system thread's own stack
+  void* chunks[MOST / CHUNK];
+  int made = 0;
   Fiber* free = nullptr;
   Fiber* left = nullptr;  // the one that was switched from
-  int made = 0;
+  Fiber main;             // the operating system thread's own stack
 
   ~Fibers() {
-    for (int i = 0; i < made; i++) munmap(all[i].bottom - GUARD, GUARD + STACK);
+    for (int i = 0; i < made; i += CHUNK) munmap(chunks[i / CHUNK], (CHUNK + 1) * STACK);
   }
 
   Fiber* take() {
@@ -161,32 +172,44 @@ struct Fibers {
     fiber->next_free = free;
     free = fiber;
   }
+  Fiber* number(int i) {
+    uintptr_t first = (uintptr_t(chunks[i / CHUNK]) + STACK - 1) & ~(STACK - 1);
+    return fiber_on(first + i % CHUNK * STACK);
+  }
 
   void make() {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void* memory = mmap(nullptr, GUARD + STACK, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (memory == MAP_FAILED || mprotect(memory, GUARD, PROT_NONE) != 0) {
-      fprintf(stderr, "shim: no memory for the stacks of CUDA threads\n");
-      abort();
+    void* memory = mmap(nullptr, (CHUNK + 1) * STACK, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (memory == MAP_FAILED) out_of_memory();
+    chunks[made / CHUNK] = memory;
+    made += CHUNK;
+    for (int i = made - 1; i >= made - CHUNK; i--) {
+      Fiber* fiber = number(i);
+      char* start = reinterpret_cast<char*>(uintptr_t(fiber) & ~(STACK - 1));
+      if (mprotect(start, TRAP, PROT_NONE) != 0) out_of_memory();
+      fiber->bottom = start + TRAP;
+      fiber->size = size_t(reinterpret_cast<char*>(fiber) - fiber->bottom);
+      fiber->fake_stack = nullptr;
+      prepare(*fiber, size_t(i));
+      give(fiber);
     }
-    Fiber& fiber = all[made];
-    fiber.bottom = static_cast<char*>(memory) + GUARD;
-    fiber.size = STACK;
-    fiber.fake_stack = nullptr;
-    prepare(fiber, made++);
-    give(&fiber);
+  }
+  [[noreturn]] void out_of_memory() {
+    fprintf(stderr, "shim: no memory for the stacks of CUDA threads\n");
+    abort();
   }
 
   // After a block was abandoned, its fibers stand in the middle of their kernels.
   void reset() {
     free = nullptr;
     for (int i = made - 1; i >= 0; i--) {
+      Fiber* fiber = number(i);
 #ifdef SHIM_ASAN
-      __asan_unpoison_memory_region(all[i].bottom, all[i].size);
+      __asan_unpoison_memory_region(fiber->bottom, fiber->size);
 #endif
-      all[i].fake_stack = nullptr;
-      prepare(all[i], i);
-      give(&all[i]);
+      fiber->fake_stack = nullptr;
+      prepare(*fiber, size_t(i));
+      give(fiber);
     }
   }
 

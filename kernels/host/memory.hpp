@@ -56,7 +56,7 @@ template <class Holder>
 const int Slot<Holder>::number = slots++;
 
 inline char* piece(int slot, const char* name, size_t bytes, size_t alignment) {
-  SharedMemory& shared = self->block->shared;
+  SharedMemory& shared = SHIM_SELF->block->shared;
   SharedMemory::Piece*& found = shared.of_slot[slot];
   if (found == nullptr) found = new_piece(shared, name, bytes, alignment);
   return found->start;
@@ -68,7 +68,7 @@ inline Holder& shared_memory(const char* name) {
   return *reinterpret_cast<Holder*>(start);
 }
 inline void* dynamic_shared_memory(const char* name) {
-  return piece(0, name, self->block->dynamic_bytes, 1024);
+  return piece(0, name, SHIM_SELF->block->dynamic_bytes, 1024);
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ inline void cp_async_16(void* shared, const void* global, int bytes) {
   shim::aligned_16(shared, "cp_async_16, shared");
   shim::aligned_16(global, "cp_async_16, global");
   if (bytes < 0 || bytes > 16) shim::fail("cp_async_16 of %d bytes", bytes);
-  shim::Copies& copies = shim::self->copies;
+  shim::Copies& copies = SHIM_SELF->copies;
   if (copies.count == copies.room) {
     copies.room = copies.room == 0 ? 16 : 2 * copies.room;
     size_t size = copies.room * sizeof(shim::Copy);
@@ -96,11 +96,11 @@ inline void cp_async_16(void* shared, const void* global, int bytes) {
   memcpy(copy.bytes, global, size_t(bytes));
   memset(shared, 0xff, 16);
 }
-inline void cp_async_commit() { shim::self->copies.committed++; }
+inline void cp_async_commit() { SHIM_SELF->copies.committed++; }
 // Delivers all of this thread's groups but the newest N.
 template <int N>
 inline void cp_async_wait() {
-  shim::Copies& copies = shim::self->copies;
+  shim::Copies& copies = SHIM_SELF->copies;
   int kept = 0;
   for (int i = 0; i < copies.count; i++) {
     shim::Copy copy = copies.pending[i];

@@ -57,11 +57,7 @@ bool export_kernel(const char* name, int threads) {
 // The machine of this operating system thread, made at its first block and kept until it ends.
 struct Owner {
   Block* block = nullptr;
-  ~Owner() {
-    if (block == nullptr) return;
-    for (Thread& thread : block->threads) free(thread.copies.pending);
-    delete block;
-  }
+  ~Owner() { delete block; }
 };
 thread_local Owner owner;
 

@@ -6,7 +6,7 @@
 namespace shim {
 namespace {
 
-inline int lane_number() { return int(self->index.x % 32); }
+inline int lane_number() { return int(SHIM_SELF->index.x % 32); }
 
 inline void full(u32 mask, const Site& site) {
   if (mask != FULL) fail("%s (%s:%d) with mask %08x: only FULL is modelled", site.what, site.file, site.line, mask);
