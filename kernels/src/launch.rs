@@ -4,6 +4,9 @@ use crate::memory::{Element, Precision, Storage, View, ViewMut};
 use crate::sources::Source;
 use crate::{Device, Result};
 
+/// The most dynamic shared memory that any block gets, on Hopper.
+const SHARED_BYTES: usize = 227 * 1024;
+
 /// A launch under construction. Arguments stand in the order of the kernel's parameters; it borrows
 /// their memory until it has run.
 #[derive(Debug)]
@@ -187,8 +190,20 @@ impl<'a> Launch<'a> {
                 "a block of {block} threads, where a multiple of 32 up to {threads} is allowed"
             ));
         }
+        let [x, y, z] = self.grid;
+        if x >= 1 << 31 || y >= 1 << 16 || z >= 1 << 16 {
+            return Err(format!(
+                "a grid of {x} × {y} × {z}, where 2³¹ − 1 and twice 65535 are allowed"
+            ));
+        }
+        if self.shared_bytes > SHARED_BYTES {
+            let bytes = self.shared_bytes;
+            return Err(format!(
+                "{bytes} bytes of shared memory, where {SHARED_BYTES} are allowed"
+            ));
+        }
         if self.cluster == 0 || !self.grid[0].is_multiple_of(self.cluster) {
-            let (x, cluster) = (self.grid[0], self.cluster);
+            let cluster = self.cluster;
             return Err(format!("{x} blocks in x are not whole clusters of {cluster}"));
         }
         Ok(())

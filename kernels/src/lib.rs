@@ -30,7 +30,7 @@ pub mod rows;
 pub mod sampling;
 pub mod sources;
 
-pub use device::{Device, Schedule};
+pub use device::{Device, Memory, Schedule};
 pub use error::{KernelError, Result};
 pub use launch::{Launch, Scalar, TensorMap};
 pub use memory::{Buffer, Element, Precision, Storage, View, ViewMut};

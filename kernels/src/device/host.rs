@@ -72,7 +72,7 @@ pub(super) unsafe fn free(address: u64, bytes: usize) {
 }
 
 /// The shim's form of a tensor map: the numbers themselves.
-pub(super) fn tensor_map(tile: &Tile) -> Result<TensorMap> {
+pub(super) fn tensor_map(tile: &Tile) -> TensorMap {
     let mut words = [0; 16];
     words[..7].copy_from_slice(&[
         tile.address,
@@ -83,5 +83,18 @@ pub(super) fn tensor_map(tile: &Tile) -> Result<TensorMap> {
         tile.box_columns as u64,
         128,
     ]);
-    Ok(TensorMap(words))
+    TensorMap(words)
+}
+
+/// Free memory and all there is, as Linux says it.
+pub(super) fn memory_bytes() -> Result<(usize, usize)> {
+    let unknown =
+        || KernelError::Unsupported("This system does not say how much memory it has.".to_owned());
+    let text = std::fs::read_to_string("/proc/meminfo").map_err(|_| unknown())?;
+    let kilobytes = |name: &str| {
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
+        line.and_then(|number| number.parse::<usize>().ok()).ok_or_else(unknown)
+    };
+    Ok((1024 * kilobytes("MemAvailable:")?, 1024 * kilobytes("MemTotal:")?))
 }
