@@ -53,3 +53,9 @@ impl Unit {
         digest.finalize().to_hex()[..32].to_owned()
     }
 }
+
+/// An error with its causes.
+pub(crate) fn said(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

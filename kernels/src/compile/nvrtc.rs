@@ -75,7 +75,7 @@ impl Nvrtc {
     /// # Errors
     /// If it cannot be loaded, or is not NVRTC.
     pub fn open(path: &Path) -> Result<Self> {
-        let refused = |cause: libloading::Error| find::refused(path, &cause.to_string());
+        let refused = |cause: libloading::Error| find::refused(path, &super::said(&cause));
         // NVRTC opens its second half by bare name, which succeeds wherever that half lies if it is
         // loaded already.
         for half in find::builtins_beside(path) {
@@ -118,7 +118,7 @@ impl Nvrtc {
         Ok(found)
     }
 
-    /// Compiles a kernel file for a real architecture, as in `sm_90a`.
+    /// Compiles a kernel file for a real architecture, as in `sm_90a`, or finds it in the cache.
     ///
     /// # Errors
     /// If it does not compile.
@@ -128,24 +128,18 @@ impl Nvrtc {
         precision: Precision,
         architecture: &str,
     ) -> Result<Compiled> {
-        self.compile_unit(&Unit::of(source, precision)?, architecture)
-    }
-
-    /// The machine code of a kernel file, from the cache where it is there.
-    pub(crate) fn cubin(
-        &self,
-        source: Source,
-        precision: Precision,
-        architecture: &str,
-    ) -> Result<Vec<u8>> {
         let unit = Unit::of(source, precision)?;
         let version = format!("nvrtc {}.{}", self.version.0, self.version.1);
         let rest = [version.as_str(), architecture].into_iter().chain(OPTIONS).chain(unit.define());
         let name = format!("{}-{architecture}-{}.cubin", unit.name, unit.key(rest));
         let path = cache::cached(&name, |path| {
-            cache::write(path, &self.compile_unit(&unit, architecture)?.cubin)
+            let Compiled { log, cubin } = self.compile_unit(&unit, architecture)?;
+            cache::write(path, &[log.as_bytes(), b"\0", &cubin].concat())
         })?;
-        cache::read(&path)
+        let bytes = cache::read(&path)?;
+        let mut parts = bytes.splitn(2, |&byte| byte == 0);
+        let log = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+        Ok(Compiled { log, cubin: parts.next().unwrap_or_default().to_owned() })
     }
 
     fn compile_unit(&self, unit: &Unit, architecture: &str) -> Result<Compiled> {
@@ -164,7 +158,7 @@ impl Nvrtc {
         let code =
             unsafe { (self.compile)(program.program, pointers.len() as c_int, pointers.as_ptr()) };
         let log = program.bytes(self.log_size, self.log).map_err(failure)?;
-        let log = String::from_utf8_lossy(&log).trim_end_matches(['\0', '\n']).to_owned();
+        let log = String::from_utf8_lossy(&log).replace('\0', "").trim_end().to_owned();
         if code != 0 {
             return Err(failure(format!("{}\n{log}", self.name_of(code))));
         }

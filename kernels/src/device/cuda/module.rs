@@ -143,7 +143,7 @@ impl Modules {
     }
 
     fn load(&self, source: Source, precision: Precision) -> Result<Module> {
-        let cubin = self.nvrtc.cubin(source, precision, &self.architecture)?;
+        let cubin = self.nvrtc.compile(source, precision, &self.architecture)?.cubin;
         let mut module = null_mut();
         // SAFETY: a whole cubin, which says its own length; the context is current.
         let code = unsafe { sys::cuModuleLoadData(&raw mut module, cubin.as_ptr().cast()) };

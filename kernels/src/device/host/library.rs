@@ -1,7 +1,7 @@
 //! A kernel file as a shared library, and its C interface.
 
 use super::Schedule;
-use crate::compile::{Unit, host::Compiler};
+use crate::compile::{Unit, host::Compiler, said};
 use crate::device::failed;
 use crate::launch::Launch;
 use crate::sources::Source;
@@ -60,7 +60,7 @@ pub(super) struct Range {
 impl Library {
     fn open(path: &Path) -> Result<Self> {
         let refused =
-            |cause: libloading::Error| failed(format!("{}", path.display()), cause.to_string());
+            |cause: libloading::Error| failed(format!("{}", path.display()), said(&cause));
         // SAFETY: the library was compiled from kernel files and the shim, whose initialisers set up
         // a table of kernels.
         let library = unsafe { libloading::Library::new(path) }.map_err(refused)?;
