@@ -75,7 +75,6 @@ enum class Schedule { FORWARD, REVERSE, RANDOM };
 struct Block {
   static const int MOST = Fibers::MOST;
 
-  const char* kernel;
   void (*invoke)(void**);
   void** arguments;
   Index index, block_dim, grid_dim;
@@ -117,12 +116,12 @@ struct Block {
   [[noreturn]] void abandon();
 };
 
-// Stops the block with a report: the kernel, the block, then the sentence.
+// Stops the block with a report: the block, then the sentence.
 template <class... Values>
 [[noreturn]] void fail(const char* format, Values... values) {
   Block& block = *SHIM_SELF->block;
-  int used = snprintf(block.message, block.message_size, "%s, block (%u, %u, %u): ", block.kernel,
-                      block.index.x, block.index.y, block.index.z);
+  int used = snprintf(block.message, block.message_size, "block (%u, %u, %u): ", block.index.x,
+                      block.index.y, block.index.z);
   if (used < block.message_size) {
     snprintf(block.message + used, block.message_size - used, format, values...);
   }

@@ -123,3 +123,4 @@ inline void mma_bf16_16816(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2], 
   shim::Mma request{d, a, b};
   shim::warp_meet(request, {"mma_bf16_16816", file, line});
 }
+inline float exp2_approximate(float x) { return x < -126.0f ? 0.0f : exp2f(x); }

@@ -94,13 +94,12 @@ FORTIFAI_ENTRY inline int fortifai_run(int kernel, const unsigned grid[3], unsig
   const fortifai_kernel_info& info = shim::registry.infos[kernel];
   if (block_threads == 0 || block_threads % 32 != 0 || block_threads > unsigned(info.threads) ||
       block_threads > unsigned(shim::Block::MOST)) {
-    snprintf(message, message_size, "%s: a block of %u threads is no multiple of 32 up to %d",
-             info.name, block_threads, info.threads);
+    snprintf(message, message_size, "a block of %u threads is no multiple of 32 up to %d", block_threads,
+             info.threads);
     return 1;
   }
   if (shim::owner.block == nullptr) shim::owner.block = new shim::Block();
   shim::Block& block = *shim::owner.block;
-  block.kernel = info.name;
   block.invoke = shim::registry.invokers[kernel];
   block.arguments = arguments;
   block.size = int(block_threads);
@@ -117,8 +116,8 @@ FORTIFAI_ENTRY inline int fortifai_run(int kernel, const unsigned grid[3], unsig
     const shim::SharedMemory::Piece* spoilt = shim::free_pieces(block.shared);
     if (block.failed) return 1;
     if (spoilt != nullptr) {
-      snprintf(message, message_size, "%s, block (%u, %u, %u): written beyond the ends of shared %s",
-               info.name, block.index.x, block.index.y, block.index.z, spoilt->name);
+      snprintf(message, message_size, "block (%u, %u, %u): written beyond the ends of shared %s",
+               block.index.x, block.index.y, block.index.z, spoilt->name);
       return 1;
     }
   }
