@@ -1,9 +1,9 @@
 //! Compiles every kernel file for every architecture and compares what each kernel takes with
 //! `kernels/registers.csv`. Needs NVRTC, no GPU.
 //!
-//! `cargo run -p fortifai-kernels --example compile -- [--bless] [FILE …]`
+//! `cargo run -p fortifai-kernels --example compile -- [--bless | --version | FILE …]`
 //!
-//! `--bless` writes the table anew; file names (`gelu.cu`) restrict the check. Exit 1: a kernel does
+//! `--bless` writes the table anew; `--version` only says which NVRTC is found; file names (`gelu.cu`) restrict the check. Exit 1: a kernel does
 //! not compile, spills, or takes more than the table says. Exit 3: there is no NVRTC.
 
 use fortifai_kernels::Precision;
@@ -25,8 +25,10 @@ fn main() -> ExitCode {
     let (options, files): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let bless = options == ["--bless"];
-    if !bless && !options.is_empty() || bless && !files.is_empty() {
-        eprintln!("usage: compile [--bless | FILE …]");
+    let version_only = options == ["--version"];
+    let alone = bless || version_only;
+    if !alone && !options.is_empty() || alone && !files.is_empty() {
+        eprintln!("usage: compile [--bless | --version | FILE …]");
         return ExitCode::from(2);
     }
     let nvrtc = match Nvrtc::find() {
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
     };
     let version = format!("# NVRTC {}.{}", nvrtc.version.0, nvrtc.version.1);
     println!("{} at {}", &version[2..], nvrtc.path.display());
+    if version_only {
+        return ExitCode::SUCCESS;
+    }
 
     let sources = Source::ALL.into_iter();
     let chosen: Vec<Source> = sources

@@ -90,6 +90,8 @@ impl Compiler {
         let words: Vec<&str> = words.collect();
         let output = Command::new(&self.command[0])
             .current_dir(room)
+            // A sanitizer is preloaded for the kernels, not for their compiler.
+            .env_remove("LD_PRELOAD")
             .args(&words)
             .args(["-x", "c++", name, "-o"])
             .arg(library)
