@@ -1,74 +1,8 @@
-// One block: its threads, who runs next, where they wait, and what is reported when they cannot go on.
+// One block: its threads, who runs next, and how it ends.
 #pragma once
 
 namespace shim {
 namespace {
-
-struct Index {
-  unsigned x, y, z;
-};
-
-// A place in the source where threads wait for each other.
-struct Site {
-  const char* what;
-  const char* file;
-  int line;
-  bool operator==(const Site& other) const {
-    return line == other.line && (what == other.what || strcmp(what, other.what) == 0) &&
-           (file == other.file || strcmp(file, other.file) == 0);
-  }
-};
-#define SHIM_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
-
-enum class State { READY, WAITING, RETURNED };
-
-// An asynchronous copy that has not been waited for (ptx.hpp).
-struct Copy {
-  void* to;
-  u64 bytes[2];
-  u64 group;
-};
-struct Copies {
-  Copy* pending = nullptr;
-  int count = 0, room = 0;
-  u64 committed = 0;  // groups
-  ~Copies() { free(pending); }
-};
-
-struct Block;
-
-struct Thread {
-  Index index;
-  Block* block;
-  Fiber* fiber;  // null before it starts
-  State state;
-  Site site;            // where it waits
-  bool (*poll)(void*);  // what it waits for, where that is no meeting
-  void* poll_context;
-  Copies copies;
-};
-
-// What `SIZE` threads do together: each leaves a request, the last to come answers all of them.
-template <int SIZE>
-struct Meeting {
-  void* requests[SIZE];
-  Site site;
-  int first;  // who came first, for reports
-  int arrived;
-};
-
-struct SharedMemory {  // memory.hpp
-  static const int MOST = 256;
-  struct Piece {
-    const char* name;
-    void* memory;
-    char* start;
-    size_t bytes;
-  };
-  Piece pieces[MOST];
-  Piece* of_slot[MOST];
-  int count;
-};
 
 enum class Schedule { FORWARD, REVERSE, RANDOM };
 
@@ -99,7 +33,10 @@ struct Block {
   char* message;
   int message_size;
 
+  char start_token, end_token;
+
   Block();
+  ~Block();
   void run(u64 seed);
   void start(Thread*, Fiber& from);
   void enter(Thread*);
@@ -128,13 +65,14 @@ template <class... Values>
   block.abandon();
 }
 
-void Block::abandon() {
+SHIM_QUIET void Block::abandon() {
   failed = true;
+  released(&end_token);
   fibers.jump(*SHIM_SELF->fiber, fibers.main);
   abort();  // nobody comes back
 }
 
-u64 Block::random() {  // splitmix64
+SHIM_QUIET u64 Block::random() {  // splitmix64
   u64 z = random_state += 0x9e3779b97f4a7c15ull;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
@@ -143,7 +81,7 @@ u64 Block::random() {  // splitmix64
 
 // The `count` threads from `first` on can run. Forward, the lowest comes out first, so that one warp
 // goes ahead of all others as far as it can; in reverse, the highest.
-void Block::release(int first, int count) {
+SHIM_QUIET void Block::release(int first, int count) {
   for (int i = 0; i < count; i++) {
     Thread& thread = threads[schedule == Schedule::REVERSE ? first + i : first + count - 1 - i];
     thread.state = State::READY;
@@ -151,7 +89,7 @@ void Block::release(int first, int count) {
   }
 }
 
-Thread* Block::pick() {
+SHIM_QUIET Thread* Block::pick() {
   if (polling_count > 0) {
     bool now = ready_count == 0 || (schedule == Schedule::RANDOM && random() % 4 == 0);
     if (now) poll();
@@ -171,22 +109,23 @@ Thread* Block::pick() {
 }
 
 // The next thread that has not started. The random schedule mixes them with those that wait.
-Thread* Block::fresh() {
+SHIM_QUIET Thread* Block::fresh() {
   int place = started++;
   Thread& thread = threads[schedule == Schedule::REVERSE ? size - 1 - place : place];
   thread.fiber = nullptr;
   thread.state = State::READY;
+  thread.barriers = thread.warp_barriers = 0;
   thread.copies.count = 0;
   thread.copies.committed = 0;
   return &thread;
 }
 
 // Releases the threads whose condition has come true.
-void Block::poll() {
+SHIM_QUIET void Block::poll() {
   int kept = 0;
   for (int i = 0; i < polling_count; i++) {
     Thread* thread = polling[i];
-    if (thread->poll(thread->poll_context)) {
+    if (looked_at(thread->poll, thread->poll_context)) {
       release(int(thread - threads), 1);
     } else {
       polling[kept++] = thread;
@@ -196,19 +135,23 @@ void Block::poll() {
 }
 
 // Lets another thread run until this one is picked again.
-void Block::give_way(Thread* thread) {
+SHIM_QUIET void Block::give_way(Thread* thread) {
   Thread* next = pick();
   if (next != thread) start(next, *thread->fiber);
 }
-void Block::wait(Site site) {
+SHIM_QUIET void Block::wait(Site site) {
   Thread* thread = SHIM_SELF;
   thread->state = State::WAITING;
   thread->site = site;
   give_way(thread);
 }
 
-void Block::start(Thread* next, Fiber& from) {
+SHIM_QUIET void Block::start(Thread* next, Fiber& from) {
+#ifdef SHIM_TSAN
+  if (next->fiber == nullptr) next->fiber = fibers.of(int(next - threads));
+#else
   if (next->fiber == nullptr) next->fiber = fibers.take();
+#endif
   next->fiber->thread = next;
   fibers.jump(from, *next->fiber);
 }
@@ -218,7 +161,7 @@ bool Block::has_returned(int number) const {
   return place < started && threads[number].state == State::RETURNED;
 }
 
-void Block::on_return(Thread* thread) {
+SHIM_QUIET void Block::on_return(Thread* thread) {
   thread->state = State::RETURNED;
   returned++;
   int number = int(thread - threads);
@@ -235,13 +178,15 @@ void Block::on_return(Thread* thread) {
 
 // What every fiber does: run the thread it was entered for; then, on the same stack, threads that
 // have not started, so that a kernel without barriers never switches.
-void fiber_main() {
+SHIM_QUIET void fiber_main() {
   Block& block = *SHIM_SELF->block;
   block.fibers.arrive(nullptr);
   for (;;) {
     Thread* thread = SHIM_SELF;
     Fiber* fiber = thread->fiber;
+    acquired(&block.start_token);
     block.invoke(block.arguments);
+    released(&block.end_token);
     block.on_return(thread);
     if (block.returned == block.size) {
       block.fibers.give(fiber);
@@ -249,25 +194,32 @@ void fiber_main() {
       continue;
     }
     Thread* next = block.pick();
+#ifndef SHIM_TSAN
     if (next->fiber == nullptr) {
       next->fiber = fiber;
       fiber->thread = next;
-    } else {
-      block.fibers.give(fiber);
-      block.start(next, *fiber);
+      continue;
     }
+#endif
+    block.fibers.give(fiber);
+    block.start(next, *fiber);
   }
 }
 
 // From the operating system thread's own stack.
-void Block::run(u64 seed) {
+SHIM_QUIET void Block::run(u64 seed) {
   random_state = seed;
   started = returned = ready_count = polling_count = 0;
   failed = false;
+#ifdef SHIM_TSAN
+  fibers.main.context = __tsan_get_current_fiber();
+#endif
+  released(&start_token);
   if (schedule == Schedule::RANDOM) {
     while (started < size) ready[ready_count++] = fresh();
   }
   start(pick(), fibers.main);
+  acquired(&end_token);
   if (!failed) return;
   // Those who were waiting will not come back.
   fibers.reset();
@@ -281,111 +233,12 @@ Block::Block() {
     threads[i].index = Index{unsigned(i), 0, 0};
     threads[i].block = this;
   }
+#ifdef SHIM_TSAN
+  shared.arena = static_cast<char*>(malloc(SharedMemory::ARENA));
+  memset(shared.arena, 0xff, SharedMemory::ARENA);
+#endif
 }
-
-// Nobody can run: says who waits where, a line for each run of threads at one place.
-void Block::deadlock() {
-  char list[1024] = "";
-  int used = 0;
-  for (int first = 0; first < size && used < int(sizeof list); first++) {
-    Thread& thread = threads[first];
-    int last = first;
-    bool gone = thread.state == State::RETURNED;
-    while (last + 1 < size && threads[last + 1].state == thread.state &&
-           (gone || threads[last + 1].site == thread.site)) {
-      last++;
-    }
-    used += snprintf(list + used, sizeof list - used, "%s threads %d to %d ", used ? ";" : "", first,
-                     last);
-    if (used >= int(sizeof list)) break;
-    if (gone) {
-      used += snprintf(list + used, sizeof list - used, "have returned");
-    } else {
-      used += snprintf(list + used, sizeof list - used, "wait at %s (%s:%d)", thread.site.what,
-                       thread.site.file, thread.site.line);
-    }
-    first = last;
-  }
-  fail("deadlock:%s", list);
-}
-
-// Waits until `condition()` holds, which other threads bring about.
-template <class Condition>
-void yield_until(Condition condition, const char* what, SHIM_HERE) {
-  if (condition()) return;
-  Block& block = *SHIM_SELF->block;
-  SHIM_SELF->poll = [](void* context) -> bool { return (*static_cast<Condition*>(context))(); };
-  SHIM_SELF->poll_context = &condition;
-  block.polling[block.polling_count++] = SHIM_SELF;
-  block.wait(Site{what, file, line});
-}
-
-// Comes to a meeting of the `SIZE` threads that start at a multiple of `SIZE`.
-template <int SIZE, class Request>
-void meet(Meeting<SIZE>& meeting, Request& request, Site site) {
-  Block& block = *SHIM_SELF->block;
-  int number = int(SHIM_SELF->index.x), first = number / SIZE * SIZE;
-  if (meeting.arrived == 0) {
-    meeting.site = site;
-    meeting.first = number;
-    if (block.returned > 0) {
-      for (int other = first; other < first + SIZE; other++) {
-        if (!block.has_returned(other)) continue;
-        fail("divergent warp: thread %d waits at %s (%s:%d), thread %d has returned", number,
-             site.what, site.file, site.line, other);
-      }
-    }
-  } else if (!(meeting.site == site)) {
-    fail("divergent warp: thread %d waits at %s (%s:%d), thread %d at %s (%s:%d)", meeting.first,
-         meeting.site.what, meeting.site.file, meeting.site.line, number, site.what, site.file,
-         site.line);
-  }
-  meeting.requests[number - first] = &request;
-  if (++meeting.arrived == SIZE) {
-    meeting.arrived = 0;
-    Request::answer(reinterpret_cast<Request* const*>(meeting.requests));
-    block.release(first, SIZE);
-    block.give_way(SHIM_SELF);
-  } else {
-    block.wait(site);
-  }
-}
-template <class Request>
-void warp_meet(Request& request, Site site) {
-  meet(SHIM_SELF->block->warps[SHIM_SELF->index.x / 32], request, site);
-}
-// The block is a multiple of 128 threads.
-template <class Request>
-void warpgroup_meet(Request& request, Site site) {
-  meet(SHIM_SELF->block->warpgroups[SHIM_SELF->index.x / 128], request, site);
-}
-
-void block_barrier(Site site) {
-  Block& block = *SHIM_SELF->block;
-  int number = int(SHIM_SELF->index.x);
-  if (block.returned > 0) {
-    int other = 0;
-    while (!block.has_returned(other)) other++;
-    fail("divergent barrier: thread %d waits at %s (%s:%d), thread %d has returned", number,
-         site.what, site.file, site.line, other);
-  }
-  if (block.barrier.arrived == 0) {
-    block.barrier.site = site;
-    block.barrier.first = number;
-  } else if (!(block.barrier.site == site)) {
-    const Site& there = block.barrier.site;
-    fail("divergent barrier: thread %d waits at %s (%s:%d), thread %d at %s (%s:%d)",
-         block.barrier.first, there.what, there.file, there.line, number, site.what, site.file,
-         site.line);
-  }
-  if (++block.barrier.arrived == block.size) {
-    block.barrier.arrived = 0;
-    block.release(0, block.size);
-    block.give_way(SHIM_SELF);
-  } else {
-    block.wait(site);
-  }
-}
+Block::~Block() { free(shared.arena); }
 
 }  // namespace
 }  // namespace shim
@@ -394,11 +247,3 @@ void block_barrier(Site site) {
 #define blockIdx (SHIM_SELF->block->index)
 #define blockDim (SHIM_SELF->block->block_dim)
 #define gridDim (SHIM_SELF->block->grid_dim)
-
-inline void __syncthreads(SHIM_HERE) {
-  shim::block_barrier(shim::Site{"__syncthreads", file, line});
-}
-template <class Condition>
-inline void shim_yield_until(Condition condition, const char* what, SHIM_HERE) {
-  shim::yield_until(condition, what, file, line);
-}

@@ -1,17 +1,7 @@
 // Fibers: stacks that can be left and entered again, some 30 ns apart.
 #pragma once
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SHIM_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SHIM_ASAN 1
-#endif
-#endif
-#ifdef SHIM_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
+#include "sanitizers.hpp"
 
 #if !defined(__x86_64__) && !defined(__aarch64__) && !defined(SHIM_UCONTEXT)
 #define SHIM_UCONTEXT 1
@@ -44,6 +34,7 @@ struct Fiber {
   char* bottom;  // its stack
   size_t size;
   void* fake_stack;  // AddressSanitizer's
+  void* context;     // ThreadSanitizer's
   Fiber* next_free;
 };
 
@@ -65,14 +56,14 @@ void fiber_main();
 
 #ifdef SHIM_UCONTEXT
 
-void prepare(Fiber& fiber, size_t) {
+SHIM_QUIET void prepare(Fiber& fiber, size_t) {
   getcontext(&fiber.context);
   fiber.context.uc_stack.ss_sp = fiber.bottom;
   fiber.context.uc_stack.ss_size = fiber.size;
   fiber.context.uc_link = nullptr;
   makecontext(&fiber.context, fiber_main, 0);
 }
-void switch_stack(Fiber& from, Fiber& to) { swapcontext(&from.context, &to.context); }
+SHIM_QUIET void switch_stack(Fiber& from, Fiber& to) { swapcontext(&from.context, &to.context); }
 
 #else
 
@@ -137,14 +128,16 @@ const int SAVED_WORDS = 20, RETURN_WORD = 11;
 
 // A fresh stack looks as if fiber_main had been left at its first instruction. Stacks lie a whole
 // number of pages apart, so their tops are moved by `color` lines to spread over the cache's sets.
-void prepare(Fiber& fiber, size_t color) {
+SHIM_QUIET void prepare(Fiber& fiber, size_t color) {
   uintptr_t top = uintptr_t(fiber.bottom + fiber.size) - color % 64 * 64;
   void** words = reinterpret_cast<void**>(top & ~uintptr_t(15)) - SAVED_WORDS;
   memset(words, 0, SAVED_WORDS * sizeof(void*));
   words[RETURN_WORD] = reinterpret_cast<void*>(fiber_main);
   fiber.stack_pointer = words;
 }
-void switch_stack(Fiber& from, Fiber& to) { shim_raw_switch(&from.stack_pointer, to.stack_pointer); }
+SHIM_QUIET void switch_stack(Fiber& from, Fiber& to) {
+  shim_raw_switch(&from.stack_pointer, to.stack_pointer);
+}
 
 #endif
 
@@ -162,13 +155,18 @@ struct Fibers {
     for (int i = 0; i < made; i += CHUNK) munmap(chunks[i / CHUNK], (CHUNK + 1) * STACK);
   }
 
-  Fiber* take() {
+  SHIM_QUIET Fiber* take() {
     if (free == nullptr) make();
     Fiber* fiber = free;
     free = fiber->next_free;
     return fiber;
   }
-  void give(Fiber* fiber) {
+  // A fiber that always runs the same number, for ThreadSanitizer, to whom it is the thread.
+  SHIM_QUIET Fiber* of(int thread) {
+    while (made <= thread) make();
+    return number(thread);
+  }
+  SHIM_QUIET void give(Fiber* fiber) {
     fiber->next_free = free;
     free = fiber;
   }
@@ -177,7 +175,7 @@ struct Fibers {
     return fiber_on(first + i % CHUNK * STACK);
   }
 
-  void make() {
+  SHIM_QUIET void make() {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void* memory = mmap(nullptr, (CHUNK + 1) * STACK, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (memory == MAP_FAILED) out_of_memory();
@@ -189,7 +187,7 @@ struct Fibers {
       if (mprotect(start, TRAP, PROT_NONE) != 0) out_of_memory();
       fiber->bottom = start + TRAP;
       fiber->size = size_t(reinterpret_cast<char*>(fiber) - fiber->bottom);
-      fiber->fake_stack = nullptr;
+      fiber->fake_stack = fiber->context = nullptr;
       prepare(*fiber, size_t(i));
       give(fiber);
     }
@@ -200,7 +198,7 @@ struct Fibers {
   }
 
   // After a block was abandoned, its fibers stand in the middle of their kernels.
-  void reset() {
+  SHIM_QUIET void reset() {
     free = nullptr;
     for (int i = made - 1; i >= 0; i--) {
       Fiber* fiber = number(i);
@@ -213,8 +211,23 @@ struct Fibers {
     }
   }
 
-  void jump(Fiber& from, Fiber& to) {
+  // ThreadSanitizer's contexts are few: they live as long as a launch.
+  SHIM_QUIET void forget_contexts() {
+#ifdef SHIM_TSAN
+    for (int i = 0; i < made; i++) {
+      Fiber* fiber = number(i);
+      if (fiber->context != nullptr) __tsan_destroy_fiber(fiber->context);
+      fiber->context = nullptr;
+    }
+#endif
+  }
+
+  SHIM_QUIET void jump(Fiber& from, Fiber& to) {
     left = &from;
+#ifdef SHIM_TSAN
+    if (to.context == nullptr) to.context = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(to.context, __tsan_switch_to_fiber_no_sync);
+#endif
 #ifdef SHIM_ASAN
     __sanitizer_start_switch_fiber(&from.fake_stack, to.bottom, to.size);
 #endif
@@ -223,7 +236,7 @@ struct Fibers {
   }
   // The first thing on a stack just entered. AddressSanitizer tells the bounds of the stack left,
   // which is how those of `main` are learnt.
-  void arrive(Fiber* fiber) {
+  SHIM_QUIET void arrive(Fiber* fiber) {
 #ifdef SHIM_ASAN
     const void* bottom;
     size_t size;

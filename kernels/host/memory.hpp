@@ -14,16 +14,23 @@ const size_t BAND = 64;
 #endif
 
 // A piece is aligned as its type asks and deliberately no better, up to 16 bytes.
-SharedMemory::Piece* new_piece(SharedMemory& shared, const char* name, size_t bytes, size_t alignment) {
+SHIM_QUIET SharedMemory::Piece* new_piece(SharedMemory& shared, const char* name, size_t bytes,
+                                          size_t alignment) {
   if (shared.count == SharedMemory::MOST) fail("more than %d pieces of shared memory", shared.count);
   size_t odd = alignment < 16 ? alignment : 0, wide = alignment < 64 ? 64 : alignment;
   size_t before = BAND == 0 ? odd : wide + odd;
   SharedMemory::Piece& piece = shared.pieces[shared.count];
-  if (posix_memalign(&piece.memory, wide, before + bytes + BAND) != 0) {
-    fail("no room for %zu bytes of shared memory", bytes);
-  }
+#ifdef SHIM_TSAN
+  uintptr_t start = (uintptr_t(shared.arena) + shared.used + wide - 1) & ~(wide - 1);
+  piece.memory = reinterpret_cast<void*>(start);
+  shared.used = size_t(start - uintptr_t(shared.arena)) + before + bytes + BAND;
+  bool room = shared.used <= SharedMemory::ARENA;
+#else
+  bool room = posix_memalign(&piece.memory, wide, before + bytes + BAND) == 0;
+  if (room) memset(piece.memory, 0xff, before + bytes + BAND);
+#endif
+  if (!room) fail("no room for %zu bytes of shared memory", bytes);
   shared.count++;
-  memset(piece.memory, 0xff, before + bytes + BAND);
   piece.name = name;
   piece.start = static_cast<char*>(piece.memory) + before;
   piece.bytes = bytes;
@@ -31,7 +38,7 @@ SharedMemory::Piece* new_piece(SharedMemory& shared, const char* name, size_t by
 }
 
 // Ends a block's pieces. Returns one beyond whose ends was written, or null.
-const SharedMemory::Piece* free_pieces(SharedMemory& shared) {
+SHIM_QUIET const SharedMemory::Piece* free_pieces(SharedMemory& shared) {
   const SharedMemory::Piece* spoilt = nullptr;
   for (int i = 0; i < shared.count; i++) {
     SharedMemory::Piece& piece = shared.pieces[i];
@@ -39,8 +46,14 @@ const SharedMemory::Piece* free_pieces(SharedMemory& shared) {
       u8 before = u8(piece.start[-1 - i64(k)]), after = u8(piece.start[piece.bytes + k]);
       if (before != 0xff || after != 0xff) spoilt = &piece;
     }
+#ifndef SHIM_TSAN
     free(piece.memory);
+#endif
   }
+#ifdef SHIM_TSAN
+  memset(shared.arena, 0xff, shared.used);
+  shared.used = 0;
+#endif
   shared.count = 0;
   memset(shared.of_slot, 0, sizeof shared.of_slot);
   return spoilt;
@@ -55,7 +68,7 @@ struct Slot {
 template <class Holder>
 const int Slot<Holder>::number = slots++;
 
-inline char* piece(int slot, const char* name, size_t bytes, size_t alignment) {
+SHIM_QUIET inline char* piece(int slot, const char* name, size_t bytes, size_t alignment) {
   SharedMemory& shared = SHIM_SELF->block->shared;
   SharedMemory::Piece*& found = shared.of_slot[slot];
   if (found == nullptr) found = new_piece(shared, name, bytes, alignment);

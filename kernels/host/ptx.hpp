@@ -14,7 +14,7 @@ struct LoadMatrix {
   u16 row[8];
   u32 result[4];
   bool transposed;
-  static void answer(LoadMatrix* const* lanes) {
+  SHIM_QUIET static void answer(LoadMatrix* const* lanes) {
     for (int lane = 0; lane < 32; lane++) {
       int major = lane / 4, minor = lane % 4 * 2;
       for (int m = 0; m < 4; m++) {
@@ -44,7 +44,7 @@ inline float high_bf16(u32 pair) { return bits<float>(pair & 0xffff0000u); }
 struct Mma {
   float* d;
   const u32 *a, *b;
-  static void answer(Mma* const* lanes) {
+  SHIM_QUIET static void answer(Mma* const* lanes) {
     float a[16][16], b[16][8], d[16][8];
     for (int lane = 0; lane < 32; lane++) {
       int g = lane / 4, pair = lane % 4 * 2;

@@ -61,6 +61,25 @@ struct Owner {
 };
 thread_local Owner owner;
 
+// Runs blocks from `first` to before `last`, x fastest.
+inline int run_blocks(Block& block, u64 first, u64 last, u64 seed) {
+  for (u64 number = first; number < last; number++) {
+    u64 row = number / block.grid_dim.x;
+    block.index = {unsigned(number % block.grid_dim.x), unsigned(row % block.grid_dim.y),
+                   unsigned(row / block.grid_dim.y)};
+    block.run(seed ^ (number * 0x9e3779b97f4a7c15ull));
+    const SharedMemory::Piece* spoilt = free_pieces(block.shared);
+    if (block.failed) return 1;
+    if (spoilt != nullptr) {
+      snprintf(block.message, block.message_size,
+               "block (%u, %u, %u): written beyond the ends of shared %s", block.index.x,
+               block.index.y, block.index.z, spoilt->name);
+      return 1;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 }  // namespace shim
 
@@ -94,8 +113,8 @@ FORTIFAI_ENTRY inline int fortifai_run(int kernel, const unsigned grid[3], unsig
   const fortifai_kernel_info& info = shim::registry.infos[kernel];
   if (block_threads == 0 || block_threads % 32 != 0 || block_threads > unsigned(info.threads) ||
       block_threads > unsigned(shim::Block::MOST)) {
-    snprintf(message, message_size, "a block of %u threads is no multiple of 32 up to %d", block_threads,
-             info.threads);
+    snprintf(message, message_size, "a block of %u threads is no multiple of 32 up to %d",
+             block_threads, info.threads);
     return 1;
   }
   if (shim::owner.block == nullptr) shim::owner.block = new shim::Block();
@@ -109,17 +128,9 @@ FORTIFAI_ENTRY inline int fortifai_run(int kernel, const unsigned grid[3], unsig
   block.schedule = shim::Schedule(schedule);
   block.message = message;
   block.message_size = message_size;
-  for (u64 number = first_block; number < last_block; number++) {
-    u64 row = number / grid[0];
-    block.index = {unsigned(number % grid[0]), unsigned(row % grid[1]), unsigned(row / grid[1])};
-    block.run(seed ^ (number * 0x9e3779b97f4a7c15ull));
-    const shim::SharedMemory::Piece* spoilt = shim::free_pieces(block.shared);
-    if (block.failed) return 1;
-    if (spoilt != nullptr) {
-      snprintf(message, message_size, "block (%u, %u, %u): written beyond the ends of shared %s",
-               block.index.x, block.index.y, block.index.z, spoilt->name);
-      return 1;
-    }
-  }
-  return 0;
+  shim::acquired(shim::launch_token());
+  int result = shim::run_blocks(block, first_block, last_block, seed);
+  shim::released(shim::launch_token());
+  block.fibers.forget_contexts();
+  return result;
 }

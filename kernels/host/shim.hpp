@@ -2,7 +2,8 @@
 //
 // A kernel file is compiled as C++17 with -DFORTIFAI_HOST into a library whose two C functions
 // (registry.hpp) list its kernels and run blocks of one of them. Each CUDA thread is a fiber
-// (fibers.hpp) of a block (block.hpp); what threads do together are meetings (warp.hpp, ptx.hpp).
+// (fibers.hpp) of a block (block.hpp); what threads do together are meetings (meetings.hpp, warp.hpp,
+// ptx.hpp).
 // The machine is meant to be unkind: threads run as far as they can before another one moves,
 // shared memory starts as NaN, copies in flight show NaN until they are waited for.
 #pragma once
@@ -18,7 +19,9 @@
 #include <utility>
 
 #include "fibers.hpp"
+#include "thread.hpp"
 #include "block.hpp"
+#include "meetings.hpp"
 #include "memory.hpp"
 #include "warp.hpp"
 #include "builtins.hpp"

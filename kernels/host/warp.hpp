@@ -9,11 +9,12 @@ namespace {
 inline int lane_number() { return int(SHIM_SELF->index.x % 32); }
 
 inline void full(u32 mask, const Site& site) {
-  if (mask != FULL) fail("%s (%s:%d) with mask %08x: only FULL is modelled", site.what, site.file, site.line, mask);
+  if (mask == FULL) return;
+  fail("%s (%s:%d) with mask %08x: only FULL is modelled", site.what, site.file, site.line, mask);
 }
 
 struct SyncWarp {
-  static void answer(SyncWarp* const*) {}
+  SHIM_QUIET static void answer(SyncWarp* const*) {}
 };
 
 // `of[lane]` is the lane whose number `lane` gets.
@@ -21,7 +22,7 @@ template <class Number>
 struct Shuffle {
   Number value, result;
   int of;
-  static void answer(Shuffle* const* lanes) {
+  SHIM_QUIET static void answer(Shuffle* const* lanes) {
     for (int lane = 0; lane < 32; lane++) lanes[lane]->result = lanes[lanes[lane]->of]->value;
   }
 };
@@ -37,7 +38,7 @@ Number shuffle(u32 mask, Number value, int of, Site site) {
 struct Ballot {
   bool mine;
   u32 result;
-  static void answer(Ballot* const* lanes) {
+  SHIM_QUIET static void answer(Ballot* const* lanes) {
     u32 all = 0;
     for (int lane = 0; lane < 32; lane++) all |= u32(lanes[lane]->mine) << lane;
     for (int lane = 0; lane < 32; lane++) lanes[lane]->result = all;
@@ -57,7 +58,11 @@ inline void __syncwarp(u32 mask = FULL, SHIM_HERE) {
   shim::Site site{"__syncwarp", file, line};
   shim::full(mask, site);
   shim::SyncWarp request;
+  shim::Thread* self = SHIM_SELF;
+  void* token = &self->block->warps[self->index.x / 32].tokens[self->warp_barriers++ % 2];
+  shim::released(token);
   shim::warp_meet(request, site);
+  shim::acquired(token);
 }
 
 // Lanes form segments of `width`; a lane whose source lies beyond its segment keeps its own number.

@@ -114,20 +114,25 @@ impl Source {
 }
 
 /// The headers that kernel files include: name and text.
-pub const HEADERS: [(&str, &str); 2] = [
+pub const HEADERS: [(&str, &str); 4] = [
     ("common.cuh", include_str!("../cuda/common.cuh")),
+    ("product.cuh", include_str!("../cuda/product.cuh")),
     ("ptx.cuh", include_str!("../cuda/ptx.cuh")),
+    ("vector.cuh", include_str!("../cuda/vector.cuh")),
 ];
 
 /// The shim's files: name and text.
-pub const SHIM: [(&str, &str); 8] = [
+pub const SHIM: [(&str, &str); 11] = [
     ("block.hpp", include_str!("../host/block.hpp")),
     ("builtins.hpp", include_str!("../host/builtins.hpp")),
     ("fibers.hpp", include_str!("../host/fibers.hpp")),
+    ("meetings.hpp", include_str!("../host/meetings.hpp")),
     ("memory.hpp", include_str!("../host/memory.hpp")),
     ("ptx.hpp", include_str!("../host/ptx.hpp")),
     ("registry.hpp", include_str!("../host/registry.hpp")),
+    ("sanitizers.hpp", include_str!("../host/sanitizers.hpp")),
     ("shim.hpp", include_str!("../host/shim.hpp")),
+    ("thread.hpp", include_str!("../host/thread.hpp")),
     ("warp.hpp", include_str!("../host/warp.hpp")),
 ];
 

@@ -96,9 +96,11 @@ KERNEL(256, relay)(float* out, int first) {
   if (threadIdx.x == 0) token[0] = -1;
   __syncthreads();
   if (threadIdx.x == 0 && first) token[0] = 0;
+  shim::released(token);
   int mine = threadIdx.x, *at = token;
-  shim_yield_until([=] { return at[0] == mine; }, "the token");
+  shim_yield_until([=] { return at[0] == mine; }, "the token", at);
   out[threadIdx.x] = float(token[0]++);
+  shim::released(at);
 }
 EXPORT(relay)
 #endif

@@ -267,14 +267,12 @@ fn a_deadlock_is_reported_with_who_waits_where() {
     let block = line(MEETINGS, "    __syncthreads();", 3);
     for device in shims() {
         let report = report(&device, "crossed", 64, 8);
-        assert!(report.contains("block (0, 0, 0): deadlock: threads 0 to 7 wait at"), "{report}");
+        assert!(report.contains("block (0, 0, 0): deadlock:"), "{report}");
         for (threads, place) in [
-            ("0 to 7", format!("__syncwarp ({warp})")),
-            ("8 to 31", format!("__syncthreads ({block})")),
-            ("32 to 39", format!("__syncwarp ({warp})")),
-            ("40 to 63", format!("__syncthreads ({block})")),
+            ("threads 0 to 7 and 8 more", format!("__syncwarp ({warp})")),
+            ("threads 8 to 31 and 24 more", format!("__syncthreads ({block})")),
         ] {
-            let part = format!("threads {threads} wait at {place}");
+            let part = format!("{threads} wait at {place}");
             assert!(report.contains(&part), "{part}: {report}");
         }
     }
