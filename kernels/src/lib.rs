@@ -25,8 +25,10 @@ pub mod layernorm;
 pub mod matmul;
 mod memory;
 pub mod norm;
+mod pieces;
 mod probe;
 pub mod rows;
+mod rung;
 pub mod sampling;
 pub mod sources;
 
@@ -35,3 +37,4 @@ pub use error::{KernelError, Result};
 pub use launch::{Launch, Scalar, TensorMap};
 pub use memory::{Buffer, Element, Precision, Storage, View, ViewMut};
 pub use probe::{DeviceInfo, ProbeError, probe};
+pub use rung::Rung;

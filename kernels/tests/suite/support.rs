@@ -89,8 +89,67 @@ impl<T: fortifai_kernels::Element + PartialEq> Guarded<T> {
         let end = all.len() - self.pad;
         for (index, value) in all.iter().enumerate() {
             let inside = (self.pad..end).contains(&index);
-            assert!(inside || *value == self.guard, "a write to {index} beyond {}..{end}", self.pad);
+            assert!(
+                inside || *value == self.guard,
+                "a write to {index} beyond {}..{end}",
+                self.pad
+            );
         }
         all[self.pad..end].to_vec()
+    }
+}
+
+/// What `run` gives on every machine: once on the shim, once on the GPU. Fails unless two runs have
+/// the same bits, and so have the shim's schedules.
+pub fn same_bits(devices: &[Device], run: impl Fn(&Device) -> Vec<Vec<f64>>) -> Vec<Vec<Vec<f64>>> {
+    let mut machines: Vec<(bool, Vec<Vec<f64>>)> = Vec::new();
+    for device in devices {
+        let (first, second) = (run(device), run(device));
+        assert!(bits(&first) == bits(&second), "two runs on {} differ", device.name());
+        match machines.iter().find(|(host, _)| *host == device.is_host()) {
+            Some((_, seen)) => assert!(bits(seen) == bits(&first), "the schedules differ"),
+            None => machines.push((device.is_host(), first)),
+        }
+    }
+    machines.into_iter().map(|(_, result)| result).collect()
+}
+
+fn bits(result: &[Vec<f64>]) -> Vec<Vec<u64>> {
+    result.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
+}
+
+/// The worst errors over many cases, ours beside those of the textbook in the same precision.
+#[derive(Default)]
+pub struct Budget {
+    cases: usize,
+    ours: f64,
+    textbook: f64,
+    largest: f64,
+}
+
+impl Budget {
+    /// One more case.
+    pub fn add(&mut self, ours: &[f64], textbook: &[f64], truth: &[f64]) {
+        assert!(ours.len() == truth.len() && textbook.len() == truth.len(), "lengths");
+        let worst = |values: &[f64]| {
+            let errors = values.iter().zip(truth).map(|(value, truth)| (value - truth).abs());
+            errors.fold(0.0, |most: f64, e| if e > most || e.is_nan() { e } else { most })
+        };
+        let ours = worst(ours);
+        self.ours = if ours > self.ours || ours.is_nan() { ours } else { self.ours };
+        self.textbook = self.textbook.max(worst(textbook));
+        self.largest = truth.iter().fold(self.largest, |most, x| most.max(x.abs()));
+        self.cases += 1;
+    }
+
+    /// Fails unless at least 32 cases show no error above twice the textbook's and one unit in the
+    /// last place of the largest value as stored in `A`.
+    pub fn assert_no_worse<A: Storage>(&self, what: &str) {
+        let fraction_bits = if size_of::<A>() == 2 { 7.0 } else { 23.0 };
+        let ulp = (self.largest.log2().floor() - fraction_bits).exp2();
+        let Self { cases, ours, textbook, largest } = self;
+        println!("{what}: {cases} cases, {ours:.3e}, textbook {textbook:.3e}, of {largest:.3e}");
+        assert!(*cases >= 32, "{what}: {cases} cases");
+        assert!(*ours <= 2.0 * textbook + ulp, "{what}: {ours} against the textbook's {textbook}");
     }
 }
