@@ -57,6 +57,17 @@ DEVICE bf16 to_bf16(float x) {
 #endif
 }
 
+// Two numbers rounded, the first in the low half.
+DEVICE u32 pair_bf16(float low, float high) {
+#ifndef FORTIFAI_HOST
+  u32 pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#else
+  return u32(to_bf16(low).bits) | u32(to_bf16(high).bits) << 16;
+#endif
+}
+
 template <class T>
 struct Store;
 template <>
