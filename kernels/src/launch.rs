@@ -31,7 +31,7 @@ pub(crate) struct Argument {
 }
 
 /// A scalar parameter of a kernel.
-pub trait Scalar: Copy {
+pub trait Scalar: Element {
     /// Its bits, in the low bytes.
     fn bits(self) -> u64;
 }

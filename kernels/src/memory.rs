@@ -265,7 +265,11 @@ impl<'a, T: Element> ViewMut<'a, T> {
     }
 
     /// The same memory as numbers of another type, as many as fit.
+    ///
+    /// # Panics
+    /// If it does not start where such a number may stand.
     pub(crate) fn cast<U: Element>(self) -> ViewMut<'a, U> {
+        assert!(self.address.is_multiple_of(align_of::<U>() as u64), "ViewMut::cast: alignment");
         let len = self.len * size_of::<T>() / size_of::<U>();
         ViewMut { address: self.address, len, machine: self.machine, life: PhantomData }
     }

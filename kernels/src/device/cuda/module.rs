@@ -11,15 +11,21 @@ use std::ffi::{CString, c_void};
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// The first with every function that is called here; a missing one would be a panic.
+const OLDEST_DRIVER: (u32, u32) = (12, 8);
+
 /// The files of one device.
 #[derive(Debug)]
 pub(super) struct Modules {
     nvrtc: &'static Nvrtc,
     architecture: String,
     loaded: Mutex<HashMap<(Source, Precision), Slot>>,
-    kernels: Mutex<HashMap<(Source, Precision, &'static str), Arc<Kernel>>>,
+    kernels: Mutex<HashMap<Name, Arc<Kernel>>>,
     latest: Mutex<&'static str>,
 }
+
+/// A kernel of a file, compiled for a precision.
+type Name = (Source, Precision, &'static str);
 
 /// A module, for the process's life. Who asks while it compiles waits.
 type Slot = Arc<OnceLock<Result<Module>>>;
@@ -49,6 +55,13 @@ unsafe impl Sync for Kernel {}
 impl Modules {
     pub fn new(nvrtc: &'static Nvrtc, (major, minor): (u32, u32)) -> Result<Self> {
         let (of_nvrtc, of_driver) = (nvrtc.version, driver_version()?);
+        if of_driver < OLDEST_DRIVER {
+            return Err(KernelError::Unsupported(format!(
+                "The NVIDIA driver runs CUDA up to {}.{}, and {}.{} is needed; update the driver, \
+                 or run with --device cpu.",
+                of_driver.0, of_driver.1, OLDEST_DRIVER.0, OLDEST_DRIVER.1
+            )));
+        }
         if of_nvrtc.0 > of_driver.0 {
             return Err(KernelError::NoCompiler(format!(
                 "NVRTC {}.{} ({}) is newer than the driver, which runs CUDA up to {}.{}; update \
@@ -118,7 +131,8 @@ impl Modules {
                 null_mut(),
             )
         };
-        ok(code, &what())
+        // Nothing is put into words on the way that works.
+        if code == CUresult::CUDA_SUCCESS { Ok(()) } else { ok(code, &what()) }
     }
 
     fn kernel(&self, launch: &Launch) -> Result<Arc<Kernel>> {
