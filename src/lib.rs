@@ -10,7 +10,7 @@ pub mod cli;
 pub mod collapse;
 pub mod config;
 pub mod cpu;
-//CUDA pub mod cuda;
+pub mod cuda;
 pub mod error;
 pub mod loss;
 pub mod measure;

@@ -25,7 +25,7 @@ pub enum DeviceName {
 impl FromStr for DeviceName {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let number = text.strip_prefix("cuda:").and_then(|number| number.parse().ok());
         match (text, number) {
             ("cpu", _) => Ok(Self::Cpu),

@@ -75,7 +75,7 @@ impl<A> Cuda<A> {
     fn with_scratch<X>(
         &self,
         len: usize,
-        work: impl FnOnce(ViewMut<f32>) -> Result<X, KernelError>,
+        work: impl FnOnce(ViewMut<f32>) -> fortifai_kernels::Result<X>,
     ) -> Result<X> {
         let mut scratch = self.scratch.lock().expect("no launch panics while it holds the scratch");
         if scratch.single.len() < len {
@@ -87,7 +87,7 @@ impl<A> Cuda<A> {
     fn with_double_scratch<X>(
         &self,
         len: usize,
-        work: impl FnOnce(ViewMut<f64>) -> Result<X, KernelError>,
+        work: impl FnOnce(ViewMut<f64>) -> fortifai_kernels::Result<X>,
     ) -> Result<X> {
         let mut scratch = self.scratch.lock().expect("no launch panics while it holds the scratch");
         if scratch.double.len() < len {

@@ -69,8 +69,9 @@ impl Budget {
         seed: u64,
     ) -> Result<(), Finding> {
         let mut stream = stream(seed);
+        let stored = self.stored;
         let round = |numbers: Vec<f64>| -> Vec<f64> {
-            numbers.into_iter().map(|x| self.stored.round(x)).collect()
+            numbers.into_iter().map(|x| stored.round(x)).collect()
         };
         let point = round(op.point(&mut stream));
         let v = round(op.cotangent(&mut stream));

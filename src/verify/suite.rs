@@ -2,7 +2,7 @@
 
 use super::adjoint::{Record, VALUE_TOLERANCE};
 use super::budget::Budget;
-use super::certificate::{Certificate, Check};
+use super::certificate::Certificate;
 use super::operator::{Finding, Operator, What};
 use super::operators::adamw::{SquaredNorm, Update};
 use super::operators::attention::Attention;
