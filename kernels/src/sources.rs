@@ -114,8 +114,9 @@ impl Source {
 }
 
 /// The headers that kernel files include: name and text.
-pub const HEADERS: [(&str, &str); 4] = [
+pub const HEADERS: [(&str, &str); 5] = [
     ("common.cuh", include_str!("../cuda/common.cuh")),
+    ("heads.cuh", include_str!("../cuda/heads.cuh")),
     ("product.cuh", include_str!("../cuda/product.cuh")),
     ("ptx.cuh", include_str!("../cuda/ptx.cuh")),
     ("vector.cuh", include_str!("../cuda/vector.cuh")),

@@ -147,7 +147,7 @@ struct Ran<A> {
 }
 
 /// The shim in one schedule, and a GPU if there is one.
-fn machines() -> Vec<Device> {
+pub fn machines() -> Vec<Device> {
     let mut seen = false;
     let once = |device: &Device| !device.is_host() || !std::mem::replace(&mut seen, true);
     devices().into_iter().filter(once).collect()
