@@ -145,6 +145,16 @@ SHIM_QUIET void switch_stack(Fiber& from, Fiber& to) {
 
 #endif
 
+// To AddressSanitizer a stack still looks as its last user left it, be it an abandoned block or a thread
+// that ended and whose memory was mapped anew.
+inline void clear(Fiber& fiber) {
+#ifdef SHIM_ASAN
+  __asan_unpoison_memory_region(fiber.bottom, fiber.size);
+#else
+  (void)fiber;
+#endif
+}
+
 // The fibers of one operating system thread, kept from block to block.
 struct Fibers {
   static const int CHUNK = 32, MOST = 1024;  // stacks are mapped by the warp
@@ -192,6 +202,7 @@ struct Fibers {
       fiber->bottom = start + TRAP;
       fiber->size = size_t(reinterpret_cast<char*>(fiber) - fiber->bottom);
       fiber->fake_stack = fiber->context = nullptr;
+      clear(*fiber);
       prepare(*fiber);
       give(fiber);
     }
@@ -206,10 +217,8 @@ struct Fibers {
     free = nullptr;
     for (int i = made - 1; i >= 0; i--) {
       Fiber* fiber = number(i);
-#ifdef SHIM_ASAN
-      __asan_unpoison_memory_region(fiber->bottom, fiber->size);
-#endif
       fiber->fake_stack = nullptr;
+      clear(*fiber);
       prepare(*fiber);
       give(fiber);
     }
