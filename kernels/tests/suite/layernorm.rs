@@ -197,6 +197,9 @@ impl<A: Storage + PartialEq> Case<A> {
 
 fn forward_is_no_worse<A: Storage + PartialEq>() {
     let (devices, mut budgets) = (devices(), <[Budget; 3]>::default());
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
     for (shape, pad) in SHAPES.into_iter().flat_map(|shape| [(shape, 16), (shape, 5)]) {
         let case = Case::<A>::of(shape);
         for with_branch in [true, false] {
@@ -236,6 +239,9 @@ fn forward_in_bf16_is_no_worse_than_the_textbook() {
 
 fn backward_is_no_worse<A: Storage + PartialEq>() {
     let (devices, mut budgets) = (devices(), <[Budget; 3]>::default());
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
     let shapes = SHAPES.into_iter().chain(TALL);
     for (shape, pad) in shapes.flat_map(|shape| [(shape, 16), (shape, 5)]) {
         let case = Case::<A>::of(shape);
