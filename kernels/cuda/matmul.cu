@@ -284,11 +284,11 @@ DEVICE void few_rows_nt(const Product& p) {
 
 KERNEL(256, matmul_few_rows_4_nn)(PRODUCT_PARAMETERS) { few_rows_nn<4>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_4_nn)
-DENSE_KERNEL(256, 2, matmul_few_rows_16_nn)(PRODUCT_PARAMETERS) { few_rows_nn<16>(product_of(PRODUCT_ARGUMENTS)); }
+KERNEL(256, matmul_few_rows_16_nn)(PRODUCT_PARAMETERS) { few_rows_nn<16>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_16_nn)
 KERNEL(256, matmul_few_rows_4_nt)(PRODUCT_PARAMETERS) { few_rows_nt<4>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_4_nt)
-DENSE_KERNEL(256, 2, matmul_few_rows_16_nt)(PRODUCT_PARAMETERS) { few_rows_nt<16>(product_of(PRODUCT_ARGUMENTS)); }
+KERNEL(256, matmul_few_rows_16_nt)(PRODUCT_PARAMETERS) { few_rows_nt<16>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_16_nt)
 
 // --- The second pass of a split product: the slices [splits, m, n] of `sums`, in order.
