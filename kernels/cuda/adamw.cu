@@ -18,7 +18,8 @@ DEVICE void step(float& p, float& m, float& v, float g, const Step& s) {
   p = p * s.shrink - s.rate * m / (sqrtf(v) * s.root_correct2 + s.epsilon);
 }
 
-DEVICE void step_one(float* params, bf16* narrow, float* m, float* v, const float* g, const Step& s, u64 i) {
+DEVICE void step_one(float* params, bf16* narrow, float* m, float* v, const float* g,
+                     const Step& s, u64 i) {
   float p = params[i], first = m[i], second = v[i];
   step(p, first, second, g[i], s);
   params[i] = p;
@@ -34,10 +35,11 @@ KERNEL(256, adamw_step)
  float scale, u64 len) {
   Step s{shrink, rate, root_correct2, beta1, beta2, one_minus1, one_minus2, epsilon, scale};
   u64 start = u64(blockIdx.x) * blockDim.x * 4, end = start + blockDim.x * 4;
-  bool whole = end <= len && aligned(params) && aligned(narrow, 8) && aligned(m) && aligned(v) && aligned(g);
-  if (!whole) {
+  bool whole = end <= len && aligned(params) && aligned(narrow, 8) && aligned(m) && aligned(v);
+  if (!whole || !aligned(g)) {
     end = min(end, len);
-    for (u64 i = start + threadIdx.x; i < end; i += blockDim.x) step_one(params, narrow, m, v, g, s, i);
+    for (u64 i = start + threadIdx.x; i < end; i += blockDim.x)
+      step_one(params, narrow, m, v, g, s, i);
     return;
   }
   u64 i = start + threadIdx.x * 4;
@@ -51,7 +53,7 @@ KERNEL(256, adamw_step)
   store(params + i, p);
   store(m + i, first);
   store(v + i, second);
-  store(narrow + i, p, narrow != nullptr);
+  if (narrow) store(narrow + i, p);
 }
 EXPORT(adamw_step)
 

@@ -7,44 +7,21 @@
 // Two rungs in f32 arithmetic: the formula for every row, and tiles in shared memory in the flash
 // manner. A third, on tensor cores, is in attention_mma.cu.
 //
-// Grids are flat: block = head number · tiles + tile, with head number = batch · nh + head. All
-// kernels reach queries, keys and values through part_of() alone: grouped queries would change the
-// head there, and rotary positions turn queries and keys where load_tile() scales the queries (and
-// dQ, dK back where they are added).
-#include "common.cuh"
+// Grids are flat: block = head number · tiles + tile, or a row of a head.
+#include "heads.cuh"
+#include "vector.cuh"
 
-// Part 0 (queries), 1 (keys) or 2 (values) of a head, at position 0; the next position is 3·nh·hs on.
-template <class T>
-DEVICE T* part_of(T* qkv, int part, int head, int t, int nh, int hs) {
-  return qkv + ((u64(head / nh) * t * 3 + part) * nh + head % nh) * hs;
-}
-// A head of out or dout, at position 0; the next position is nh·hs on.
-template <class T>
-DEVICE T* head_of(T* out, int head, int t, int nh, int hs) {
-  return out + (u64(head / nh) * t * nh + head % nh) * hs;
-}
-template <class T, int N>
-struct alignas(N * sizeof(T)) Pack {
-  T x[N];
-};
-// Whether rows of hs numbers from `p` on can be read in packs of four.
-DEVICE bool in_packs(const act* p, int hs) {
-  return hs % 4 == 0 && reinterpret_cast<u64>(p) % (4 * sizeof(act)) == 0;
-}
-// x[e] = p[e] for e < valid, else zero; `packed` if there are four or none.
-DEVICE Pack<float, 4> load_four(const act* p, int valid, bool packed) {
-  Pack<act, 4> numbers = {};
-  if (packed) {
-    if (valid > 0) numbers = *reinterpret_cast<const Pack<act, 4>*>(p);
+// Whether rows of hs numbers from `p` on can be read four at a time.
+DEVICE bool in_fours(const act* p, int hs) { return hs % 4 == 0 && aligned(p, 4 * sizeof(act)); }
+
+// x[e] = p[e] for e < valid, else zero; with `fours`, valid is four or more, or nothing is.
+DEVICE void load_four(float (&x)[4], const act* p, int valid, bool fours) {
+  if (fours) {
+    load(x, p, valid > 0);
   } else {
 #pragma unroll
-    for (int e = 0; e < 4; e++)
-      if (e < valid) numbers.x[e] = p[e];
+    for (int e = 0; e < 4; e++) x[e] = e < valid ? to_float(p[e]) : 0.0f;
   }
-  Pack<float, 4> wide;
-#pragma unroll
-  for (int e = 0; e < 4; e++) wide.x[e] = to_float(numbers.x[e]);
-  return wide;
 }
 
 DEVICE float half_warp_max(float x) {
@@ -55,7 +32,6 @@ DEVICE float half_warp_sum(float x) {
   for (int lane = 8; lane > 0; lane /= 2) x += __shfl_xor_sync(FULL, x, lane);
   return x;
 }
-DEVICE float scale_of(int hs) { return 1.0f / sqrtf(float(hs)); }
 
 // ---- the formula ----
 
@@ -103,7 +79,7 @@ EXPORT(attention_forward_naive)
 // row_sums [b, nh, t] = D. Half a warp per row.
 KERNEL(256, attention_row_sums)
 (float* row_sums, const act* dout, const act* out, u64 rows, int t, int nh, int hs) {
-  bool packed = in_packs(dout, hs) && in_packs(out, hs);
+  bool fours = in_fours(dout, hs) && in_fours(out, hs);
   u64 row = u64(blockIdx.x) * 16 + threadIdx.x / 16;
   bool there = row < rows;
   int head = there ? int(row / t) : 0;
@@ -112,9 +88,11 @@ KERNEL(256, attention_row_sums)
   const act* y = head_of(out, head, t, nh, hs) + at;
   float sum = 0.0f;
   for (int d = threadIdx.x % 16 * 4; d < hs; d += 64) {
-    Pack<float, 4> a = load_four(x + d, hs - d, packed), b = load_four(y + d, hs - d, packed);
+    float a[4], b[4];
+    load_four(a, x + d, hs - d, fours);
+    load_four(b, y + d, hs - d, fours);
 #pragma unroll
-    for (int e = 0; e < 4; e++) sum = fmaf(a.x[e], b.x[e], sum);
+    for (int e = 0; e < 4; e++) sum = fmaf(a[e], b[e], sum);
   }
   sum = half_warp_sum(sum);
   if (there && threadIdx.x % 16 == 0) row_sums[row] = sum;
@@ -203,6 +181,11 @@ EXPORT(attention_backward_naive_keys)
 constexpr int OWN = 64;
 constexpr int PAD = 4;
 
+template <class T, int N>
+struct alignas(N * sizeof(T)) Pack {
+  T x[N];
+};
+
 struct Thread {
   int x = threadIdx.x % 16, y = threadIdx.x / 16;
 };
@@ -210,12 +193,12 @@ struct Thread {
 // Rows start … start + ROWS of a head times `factor`, with zeros from row `t` on.
 template <int ROWS, int HS>
 DEVICE void load_tile(float* tile, const act* from, u64 stride, int start, int t, int hs, float factor) {
-  bool packed = in_packs(from, hs);
+  bool fours = in_fours(from, hs);
 #pragma unroll 4
   for (int piece = threadIdx.x; piece < ROWS * HS / 4; piece += 256) {
     int row = piece / (HS / 4), d = piece % (HS / 4) * 4;
-    const act* p = from + (start + row) * stride + d;
-    Pack<float, 4> numbers = load_four(p, start + row < t ? hs - d : 0, packed);
+    Pack<float, 4> numbers;
+    load_four(numbers.x, from + (start + row) * stride + d, start + row < t ? hs - d : 0, fours);
 #pragma unroll
     for (int e = 0; e < 4; e++) numbers.x[e] *= factor;
     *reinterpret_cast<Pack<float, 4>*>(tile + row * (HS + PAD) + d) = numbers;
@@ -357,7 +340,7 @@ DEVICE void forward_flash(act* out, float* lse, const act* qkv, int t, int nh, i
 
 // Adds sums · factor to rows `first`… of one part of dqkv.
 template <int HS>
-DEVICE void add_rows(act* to, u64 stride, const float (&sums)[4][HS / 16], int first, int t, int hs, float factor) {
+DEVICE void add_sums(act* to, u64 stride, const float (&sums)[4][HS / 16], int first, int t, int hs, float factor) {
   Thread me;
 #pragma unroll
   for (int r = 0; r < 4; r++) {
@@ -436,10 +419,10 @@ DEVICE void backward_flash(act* dqkv, const float* row_sums, const float* lse, c
   }
   if (OF_KEYS) {
     // The queries were scaled when they were loaded.
-    add_rows<HS>(part_of(dqkv, 1, head, t, nh, hs), stride, sums, first, t, hs, 1.0f);
-    add_rows<HS>(part_of(dqkv, 2, head, t, nh, hs), stride, value_sums, first, t, hs, 1.0f);
+    add_sums<HS>(part_of(dqkv, 1, head, t, nh, hs), stride, sums, first, t, hs, 1.0f);
+    add_sums<HS>(part_of(dqkv, 2, head, t, nh, hs), stride, value_sums, first, t, hs, 1.0f);
   } else {
-    add_rows<HS>(part_of(dqkv, 0, head, t, nh, hs), stride, sums, first, t, hs, scale);
+    add_sums<HS>(part_of(dqkv, 0, head, t, nh, hs), stride, sums, first, t, hs, scale);
   }
 }
 

@@ -1,5 +1,5 @@
-// Causal attention on tensor cores, bf16 with f32 sums, for heads of 32, 64 or 128 channels. Formulas,
-// grids and the access to queries, keys and values are those of attention.cu.
+// Causal attention on tensor cores, bf16 with f32 sums, for heads of 32, 64 or 128 channels. Formulas
+// and grids are those of attention.cu.
 //
 // A block of four warps owns a tile of rows and streams tiles of 64 rows of the other kind past them,
 // double-buffered by asynchronous copies; what the causal mask hides is neither copied nor computed.
@@ -10,6 +10,7 @@
 // Departures from f32 attention: P and dS are rounded to bf16 where they enter a product (the sums of
 // P are of the unrounded), and e^x is 2^(x·log2 e) by the device's instruction, whose error is far
 // below that rounding. Infinite or NaN values of later positions reach earlier rows, as 0 · ∞.
+#include "heads.cuh"
 #include "ptx.cuh"
 
 #ifdef FORTIFAI_BF16
@@ -17,15 +18,6 @@
 constexpr int THREADS = 128;
 constexpr int STREAM = 64;
 constexpr float LOG2_E = 1.4426950408889634f;
-
-template <class T>
-DEVICE T* part_of(T* qkv, int part, int head, int t, int nh, int hs) {
-  return qkv + ((u64(head / nh) * t * 3 + part) * nh + head % nh) * hs;
-}
-template <class T>
-DEVICE T* head_of(T* out, int head, int t, int nh, int hs) {
-  return out + (u64(head / nh) * t * nh + head % nh) * hs;
-}
 
 // x·scale, rounded on its own: contracted with a subtraction that follows, the rounding error of a
 // huge score would stay.
@@ -140,7 +132,7 @@ DEVICE void forward_mma(bf16* out, float* lse, const bf16* qkv, int t, int nh) {
   int stride = 3 * nh * HS;
   const bf16* k = part_of(qkv, 1, head, t, nh, HS);
   const bf16* v = part_of(qkv, 2, head, t, nh, HS);
-  float scale = 1.0f / sqrtf(float(HS)), exponent = scale * LOG2_E;
+  float scale = scale_of(HS), exponent = scale * LOG2_E;
   copy_tile<ROWS, HS>(queries, part_of(qkv, 0, head, t, nh, HS), stride, first, t);
   copy_tile<STREAM, HS>(stages, k, stride, 0, t);
   copy_tile<STREAM, HS>(stages + STREAM * HS, v, stride, 0, t);
@@ -299,7 +291,7 @@ DEVICE void backward_mma(bf16* dqkv, const float* row_sums, const float* lse, co
   int stride2 = OF_KEYS ? out_stride : stride;
   lse += u64(head) * t;
   row_sums += u64(head) * t;
-  float scale = 1.0f / sqrtf(float(HS));
+  float scale = scale_of(HS);
   // Thread i of the first half fetches lse of streamed row i, of the second half the row's sum. Beyond
   // the last row lse is infinite, so that P is zero.
   const float* fetched = threadIdx.x < STREAM ? lse : row_sums;

@@ -9,8 +9,8 @@
 
 typedef Words<16> Piece;
 
-// A block takes `rows` rows and lanes·W columns. Its thread is lane `lane` of row group `group`, and
-// adds up W columns of every so manieth row; then the groups are added from the first to the last.
+// A block takes `rows` rows and lanes·W columns. Its threads are groups of `lanes`: a lane adds up W
+// columns of its group's rows, every so manieth; then the groups are added, the first one first.
 template <int W>
 DEVICE void part(float* parts, const act* dout, int n, int oc, int rows, int lanes) {
   SHARED(Piece, shared, [256 * W / 4]);
@@ -19,8 +19,8 @@ DEVICE void part(float* parts, const act* dout, int n, int oc, int rows, int lan
   int tile = lanes * W, start = blockIdx.y * tile, column = start + lane * W;
   int first = blockIdx.x * rows, last = min(first + rows, n);
   float sum[W] = {};
-  if (column < oc)
-    add_rows(sum, first + group, last, groups, [=](u32 row) { return dout + u64(row) * oc + column; });
+  auto row = [=](u32 i) { return dout + u64(i) * oc + column; };
+  if (column < oc) add_rows(sum, first + group, last, groups, row);
   store(groups_of_columns + threadIdx.x * W, sum);
   __syncthreads();
   for (int j = threadIdx.x; j < tile && start + j < oc; j += blockDim.x) {
@@ -37,28 +37,31 @@ KERNEL(256, column_sum_part)(float* parts, const act* dout, int n, int oc, int r
 EXPORT(column_sum_part)
 
 // Any row.
-KERNEL(256, column_sum_part_ragged)(float* parts, const act* dout, int n, int oc, int rows, int lanes) {
+KERNEL(256, column_sum_part_ragged)
+(float* parts, const act* dout, int n, int oc, int rows, int lanes) {
   part<1>(parts, dout, n, oc, rows, lanes);
 }
 EXPORT(column_sum_part_ragged)
 
-// out_y [c] += Σ over the `count` rows of parts [gridDim.y, count, c], y being 0 or 1. A block takes
-// 32 columns; warp w adds up every 32nd row from w on, then a tree adds the warps.
+// out_y [c] += Σ over the `count` rows of parts [gridDim.y, count, c], y being 0 or 1. A block has
+// 32 columns; of its warps, warp w adds up every so manieth row from w on, then the warps are added
+// from the first to the last.
 KERNEL(1024, column_sum_finish)(float* out_0, float* out_1, const float* parts, int count, int c) {
-  SHARED(float, sums, [32][33]);
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  int start = blockIdx.x * 32;
+  SHARED(float, sums, [32][32]);
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  int column = blockIdx.x * 32 + lane;
   parts += u64(blockIdx.y) * count * c;
-  float sum = 0.0f;
-  if (start + lane < c) {
-#pragma unroll 8
-    for (int row = warp; row < count; row += 32) sum += parts[u64(row) * c + start + lane];
-  }
-  sums[warp][lane] = sum;
+  float sum[1] = {};
+  auto row = [=](u32 i) { return parts + u64(i) * c + column; };
+  if (column < c) add_rows(sum, warp, count, warps, row);
+  sums[warp][lane] = sum[0];
   __syncthreads();
-  float total = warp_sum(sums[lane][warp]);
+  if (warp > 0 || column >= c) return;
+  float total = 0.0f;
+#pragma unroll 8
+  for (int w = 0; w < warps; w++) total += sums[w][lane];
   float* out = blockIdx.y == 0 ? out_0 : out_1;
-  if (lane == 0 && start + warp < c) out[start + warp] += total;
+  out[column] += total;
 }
 EXPORT(column_sum_finish)
 

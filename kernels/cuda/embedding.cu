@@ -5,8 +5,8 @@
 //     embedding_backward         the groups of few rows
 //     embedding_backward_long    the groups of many rows
 //
-// A group is an id and the rows that hold it, from the first to the last: ids [groups], rows [n] and
-// starts [groups + 1], the ranges of `rows`. No two threads add to the same number.
+// A group is an id and the rows that hold it, from the first to the last: ids [groups], rows [n],
+// and starts [groups + 1], the ranges of `rows`. No two threads add to the same number.
 #include "vector.cuh"
 
 template <int W>
@@ -79,8 +79,8 @@ DEVICE void backward_long(float* dtable, const act* dout, const u32* ids, const 
   int start = blockIdx.y * 4 * W, column = start + lane % 4 * W;
   u32 first = starts[blockIdx.x], last = starts[blockIdx.x + 1];
   float sum[W] = {};
-  if (column < c)
-    add_rows(sum, first + threadIdx.x / 4, last, 256, [=](u32 i) { return dout + u64(rows[i]) * c + column; });
+  auto row = [=](u32 i) { return dout + u64(rows[i]) * c + column; };
+  if (column < c) add_rows(sum, first + threadIdx.x / 4, last, 256, row);
 #pragma unroll
   for (int j = 0; j < W; j++) {
     for (int other = 4; other < 32; other *= 2) sum[j] += __shfl_xor_sync(FULL, sum[j], other);
@@ -115,7 +115,8 @@ KERNEL(256, embedding_forward_naive)
   u64 i = u64(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= u64(n) * c) return;
   u64 row = i / c, j = i % c;
-  out[i] = to_act(to_float(wte[u64(tokens[row]) * c + j]) + to_float(wpe[u64(positions[row]) * c + j]));
+  float word = to_float(wte[u64(tokens[row]) * c + j]);
+  out[i] = to_act(word + to_float(wpe[u64(positions[row]) * c + j]));
 }
 EXPORT(embedding_forward_naive)
 
@@ -127,7 +128,8 @@ KERNEL(256, embedding_backward_naive)
   if (i >= u64(groups) * c) return;
   u64 group = i / c, j = i % c;
   float sum = 0.0f;
-  for (u32 k = starts[group]; k < starts[group + 1]; k++) sum += to_float(dout[u64(rows[k]) * c + j]);
+  for (u32 k = starts[group]; k < starts[group + 1]; k++)
+    sum += to_float(dout[u64(rows[k]) * c + j]);
   dtable[u64(ids[group]) * c + j] += sum;
 }
 EXPORT(embedding_backward_naive)

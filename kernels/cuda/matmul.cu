@@ -57,7 +57,8 @@ struct Slab {
   DEVICE void load(const act* from, int stride, int w0, int w_end, int l0, int l_end) {
     int ws = w_end - w0 - w(), ls = l_end - l0 - l();
     u64 row = K_MAJOR ? w0 + w() : l0 + l(), column = K_MAJOR ? l0 + l() : w0 + w();
-    held = load_quad(from + row * u64(stride) + column, min(K_MAJOR ? ws : ls, 1) * (K_MAJOR ? ls : ws));
+    bool there = (K_MAJOR ? ws : ls) > 0;
+    held = load_quad(from + row * u64(stride) + column, there ? (K_MAJOR ? ls : ws) : 0);
   }
 
   DEVICE void store(float* slab) const {
@@ -72,12 +73,12 @@ struct Slab {
   }
 };
 
-// Each thread owns TM × TN entries: quads of rows BM / (TM / 4) apart, quads of columns likewise.
+// Each thread owns RM × RN entries: quads of rows BM / (RM / 4) apart, quads of columns likewise.
 // A warp's lanes form 4 × 8, so that it reads 4 + 8 quads and writes whole lines.
-template <Layout LAYOUT, int BM, int BN, int TM, int TN>
+template <Layout LAYOUT, int BM, int BN, int RM, int RN>
 DEVICE void tiled(const Product& p) {
-  constexpr int THREADS = BM / TM * (BN / TN), ACROSS = BN / TN / 8;
-  constexpr int SLAB = DEPTH * (BM + BN + 2 * PADDING), PART = BM / (TM / 4);
+  constexpr int THREADS = BM / RM * (BN / RN), ACROSS = BN / RN / 8;
+  constexpr int SLAB = DEPTH * (BM + BN + 2 * PADDING), PART = BM / (RM / 4);
   constexpr int ROOM = 2 * SLAB > PART * BN ? 2 * SLAB : PART * BN;
   SHARED(Quad<float>, slabs, [ROOM / 4]);
   Tile tile = tile_of<BM, BN>(p);
@@ -95,7 +96,7 @@ DEVICE void tiled(const Product& p) {
   };
   auto store = [&](float* to) { next_a.store(to), next_b.store(to + B_AT); };
 
-  float sum[TM][TN] = {};
+  float sum[RM][RN] = {};
   load(p.k_begin);
   store(numbers);
   __syncthreads();
@@ -106,17 +107,17 @@ DEVICE void tiled(const Product& p) {
     const float *slab_a = numbers + buffer * SLAB + row, *slab_b = numbers + buffer * SLAB + B_AT + column;
 #pragma unroll
     for (int i = 0; i < DEPTH; i++) {
-      Quad<float> left[TM / 4], right[TN / 4];
+      Quad<float> left[RM / 4], right[RN / 4];
 #pragma unroll
-      for (int q = 0; q < TM / 4; q++)
-        left[q] = *reinterpret_cast<const Quad<float>*>(slab_a + i * (BM + PADDING) + q * (BM / (TM / 4)));
+      for (int q = 0; q < RM / 4; q++)
+        left[q] = *reinterpret_cast<const Quad<float>*>(slab_a + i * (BM + PADDING) + q * (BM / (RM / 4)));
 #pragma unroll
-      for (int q = 0; q < TN / 4; q++)
-        right[q] = *reinterpret_cast<const Quad<float>*>(slab_b + i * (BN + PADDING) + q * (BN / (TN / 4)));
+      for (int q = 0; q < RN / 4; q++)
+        right[q] = *reinterpret_cast<const Quad<float>*>(slab_b + i * (BN + PADDING) + q * (BN / (RN / 4)));
 #pragma unroll
-      for (int r = 0; r < TM; r++)
+      for (int r = 0; r < RM; r++)
 #pragma unroll
-        for (int c = 0; c < TN; c++)
+        for (int c = 0; c < RN; c++)
           sum[r][c] = fmaf(left[r / 4].v[r % 4], right[c / 4].v[c % 4], sum[r][c]);
     }
     buffer ^= 1;
@@ -127,14 +128,14 @@ DEVICE void tiled(const Product& p) {
 
   // The slabs are free now, and hold the sums of PART rows.
 #pragma unroll
-  for (int part = 0; part < TM / 4; part++) {
+  for (int part = 0; part < RM / 4; part++) {
     if (part > 0) __syncthreads();
 #pragma unroll
     for (int r = 0; r < 4; r++)
 #pragma unroll
-      for (int q = 0; q < TN / 4; q++) {
+      for (int q = 0; q < RN / 4; q++) {
         const float* of = sum[part * 4 + r] + q * 4;
-        slabs[waiting<BN>(row + r, column + q * (BN / (TN / 4)))] = {of[0], of[1], of[2], of[3]};
+        slabs[waiting<BN>(row + r, column + q * (BN / (RN / 4)))] = {of[0], of[1], of[2], of[3]};
       }
     __syncthreads();
     finish_tile<PART, BN, THREADS>(p, Tile{tile.row + part * PART, tile.column}, slabs);
@@ -283,11 +284,11 @@ DEVICE void few_rows_nt(const Product& p) {
 
 KERNEL(256, matmul_few_rows_4_nn)(PRODUCT_PARAMETERS) { few_rows_nn<4>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_4_nn)
-DENSE_KERNEL(256, 2, matmul_few_rows_16_nn)(PRODUCT_PARAMETERS) { few_rows_nn<16>(product_of(PRODUCT_ARGUMENTS)); }
+KERNEL(256, matmul_few_rows_16_nn)(PRODUCT_PARAMETERS) { few_rows_nn<16>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_16_nn)
 KERNEL(256, matmul_few_rows_4_nt)(PRODUCT_PARAMETERS) { few_rows_nt<4>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_4_nt)
-DENSE_KERNEL(256, 2, matmul_few_rows_16_nt)(PRODUCT_PARAMETERS) { few_rows_nt<16>(product_of(PRODUCT_ARGUMENTS)); }
+KERNEL(256, matmul_few_rows_16_nt)(PRODUCT_PARAMETERS) { few_rows_nt<16>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_16_nt)
 
 // --- The second pass of a split product: the slices [splits, m, n] of `sums`, in order.

@@ -37,7 +37,8 @@ KERNEL(256, norm_part)(double* parts, const float* g, u64 len) {
       }
     } else {
       u64 end = min(start + TILE, len);
-      for (u64 i = start + threadIdx.x; i < end; i += 256) sum = fma(double(g[i]), double(g[i]), sum);
+      for (u64 i = start + threadIdx.x; i < end; i += 256)
+        sum = fma(double(g[i]), double(g[i]), sum);
     }
   }
   sum = block_sum_wide(sum, tree);

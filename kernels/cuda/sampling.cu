@@ -93,10 +93,10 @@ struct Cut {
   u64 above, at;
 };
 
-// The largest pattern such that the measure of those from it up reaches `need`, among patterns from
-// `least` up. Each lane counts in a column of its own, so that a warp never adds to a number twice.
+// The largest pattern such that the measure of those from it up reaches `need`. Each lane counts in a
+// column of its own, so that a warp never adds to a number twice.
 template <bool MASS>
-DEVICE Cut threshold(const Row& row, u32 least, u64 need, u64 (*bins)[32]) {
+DEVICE Cut threshold(const Row& row, u64 need, u64 (*bins)[32]) {
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
   Cut cut = {0, 0, 0};
   for (int shift = PATTERN_BITS - DIGIT_BITS; shift >= 0; shift -= DIGIT_BITS) {
@@ -105,13 +105,12 @@ DEVICE Cut threshold(const Row& row, u32 least, u64 need, u64 (*bins)[32]) {
 #pragma unroll 4
     for (int k = threadIdx.x; k < row.v; k += blockDim.x) {
       u32 pattern = row.pattern(k);
-      if (pattern < least || pattern >> shift >> DIGIT_BITS != cut.pattern) continue;
+      if (pattern >> shift >> DIGIT_BITS != cut.pattern) continue;
       atomicAdd(&bins[(pattern >> shift) % DIGITS][lane], MASS ? row.mass(pattern) : 1ull);
     }
     __syncthreads();
     for (int digit = warp; digit < DIGITS; digit += warps) {
       u64 total = warp_total(bins[digit][lane]);
-      __syncwarp();
       if (lane == 0) bins[digit][0] = total;
     }
     __syncthreads();
@@ -148,15 +147,14 @@ struct Kept {
 
 DEVICE Kept kept_of(const Row& row, int top_k, double top_p, u64* scratch, u64 (*bins)[32]) {
   Kept kept = {0, 0};
-  if (top_k > 0) kept.least = threshold<false>(row, 0, top_k, bins).pattern;
+  if (top_k > 0) kept.least = threshold<false>(row, top_k, bins).pattern;
   if (top_p >= 1.0) return kept;
   u64 total = total_mass(row, kept.least, scratch);
   u64 budget = min(u64((1.0 - top_p) * double(total)), total - 1);
-  Cut cut = threshold<true>(row, kept.least, total - budget, bins);
-  u64 each = row.mass(cut.pattern), left = budget - (total - cut.above - cut.at);
-  kept.least = cut.pattern;
-  kept.removed = u32(min(left / each, cut.at / each - 1));
-  return kept;
+  // Patterns below the cut go. Those on it go as far as the budget lasts, which is not for all.
+  Cut cut = threshold<true>(row, total - budget, bins);
+  u64 left = budget - (total - cut.above - cut.at);
+  return {cut.pattern, u32(left / row.mass(cut.pattern))};
 }
 
 // Each warp owns a stretch of the row; the one that holds the position walks through it.

@@ -33,13 +33,15 @@ DEVICE void load(float (&x)[N], const T* p, bool there = true) {
     x[0] = there ? to_float(p[0]) : 0.0f;
   } else {
     constexpr int BYTES = N * sizeof(T), PIECE = BYTES < 16 ? BYTES : 16, PER = 4 / sizeof(T);
+    const Words<PIECE>* from = reinterpret_cast<const Words<PIECE>*>(p);
     Words<PIECE> words[BYTES / PIECE] = {};
     if (there) {
 #pragma unroll
-      for (int k = 0; k < BYTES / PIECE; k++) words[k] = reinterpret_cast<const Words<PIECE>*>(p)[k];
+      for (int k = 0; k < BYTES / PIECE; k++) words[k] = from[k];
     }
 #pragma unroll
-    for (int j = 0; j < BYTES / 4; j++) unpack(x + j * PER, words[j * 4 / PIECE].x[j % (PIECE / 4)], T{});
+    for (int j = 0; j < BYTES / 4; j++)
+      unpack(x + j * PER, words[j * 4 / PIECE].x[j % (PIECE / 4)], T{});
   }
 }
 
@@ -50,18 +52,20 @@ DEVICE void store(T* p, const float (&x)[N], bool there = true) {
     if (there) p[0] = Store<T>::of(x[0]);
   } else {
     constexpr int BYTES = N * sizeof(T), PIECE = BYTES < 16 ? BYTES : 16, PER = 4 / sizeof(T);
+    Words<PIECE>* to = reinterpret_cast<Words<PIECE>*>(p);
     Words<PIECE> words[BYTES / PIECE];
 #pragma unroll
-    for (int j = 0; j < BYTES / 4; j++) words[j * 4 / PIECE].x[j % (PIECE / 4)] = pack(x + j * PER, T{});
+    for (int j = 0; j < BYTES / 4; j++)
+      words[j * 4 / PIECE].x[j % (PIECE / 4)] = pack(x + j * PER, T{});
     if (there) {
 #pragma unroll
-      for (int k = 0; k < BYTES / PIECE; k++) reinterpret_cast<Words<PIECE>*>(p)[k] = words[k];
+      for (int k = 0; k < BYTES / PIECE; k++) to[k] = words[k];
     }
   }
 }
 
-// A row spread over `team` threads: piece k of thread `lane` begins at column (k·team + lane)·WIDTH.
-// `c` is the row's length, a multiple of WIDTH, or zero for no row.
+// A row spread over `team` threads: piece k of thread `lane` begins at column
+// (k·team + lane)·WIDTH. `c` is the row's length, a multiple of WIDTH, or zero for no row.
 template <int K, class T>
 DEVICE void load_row(float (&x)[K][WIDTH], const T* row, int lane, int team, int c) {
 #pragma unroll
@@ -76,6 +80,18 @@ DEVICE void store_row(T* row, const float (&x)[K][WIDTH], int lane, int team, in
   for (int k = 0; k < K; k++) {
     int at = (k * team + lane) * WIDTH;
     store(row + at, x[k], at < c);
+  }
+}
+
+// The sum over a row's threads, lanes of a warp (a power of two) or the whole block; all threads of
+// the warp or block take part. `scratch` is shared memory for 32 numbers, of use to a block only.
+template <bool BLOCK>
+DEVICE float row_sum(float x, int team, float* scratch) {
+  if constexpr (BLOCK) {
+    return block_sum(x, scratch);
+  } else {
+    for (int lane = team / 2; lane > 0; lane /= 2) x += __shfl_xor_sync(FULL, x, lane);
+    return x;
   }
 }
 

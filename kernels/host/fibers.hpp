@@ -46,8 +46,13 @@ const size_t STACK = 64 << 10;
 #endif
 const size_t TRAP = 16 << 10;  // a page, or a few
 
+// The top is moved by some cache lines from one stack to the next: at equal distances, all tops would
+// compete for a few places of the caches.
+const size_t LINES = 128;
 inline Fiber* fiber_on(uintptr_t stack) {
-  return reinterpret_cast<Fiber*>((stack & ~(STACK - 1)) + STACK - (sizeof(Fiber) + 63) / 64 * 64);
+  const size_t HEAD = (sizeof(Fiber) + 63) / 64 * 64;
+  uintptr_t end = (stack | (STACK - 1)) + 1 - stack / STACK % LINES * 64;
+  return reinterpret_cast<Fiber*>(end - HEAD);
 }
 // The CUDA thread whose fiber this runs on.
 #define SHIM_SELF (::shim::fiber_on(uintptr_t(__builtin_frame_address(0)))->thread)
@@ -56,7 +61,7 @@ void fiber_main();
 
 #ifdef SHIM_UCONTEXT
 
-SHIM_QUIET void prepare(Fiber& fiber, size_t) {
+SHIM_QUIET void prepare(Fiber& fiber) {
   getcontext(&fiber.context);
   fiber.context.uc_stack.ss_sp = fiber.bottom;
   fiber.context.uc_stack.ss_size = fiber.size;
@@ -126,10 +131,9 @@ shim_raw_switch:
 const int SAVED_WORDS = 20, RETURN_WORD = 11;
 #endif
 
-// A fresh stack looks as if fiber_main had been left at its first instruction. Stacks lie a whole
-// number of pages apart, so their tops are moved by `color` lines to spread over the cache's sets.
-SHIM_QUIET void prepare(Fiber& fiber, size_t color) {
-  uintptr_t top = uintptr_t(fiber.bottom + fiber.size) - color % 64 * 64;
+// A fresh stack looks as if fiber_main had been left at its first instruction.
+SHIM_QUIET void prepare(Fiber& fiber) {
+  uintptr_t top = uintptr_t(fiber.bottom + fiber.size);
   void** words = reinterpret_cast<void**>(top & ~uintptr_t(15)) - SAVED_WORDS;
   memset(words, 0, SAVED_WORDS * sizeof(void*));
   words[RETURN_WORD] = reinterpret_cast<void*>(fiber_main);
@@ -140,6 +144,16 @@ SHIM_QUIET void switch_stack(Fiber& from, Fiber& to) {
 }
 
 #endif
+
+// To AddressSanitizer a stack still looks as its last user left it, be it an abandoned block or a thread
+// that ended and whose memory was mapped anew.
+inline void clear(Fiber& fiber) {
+#ifdef SHIM_ASAN
+  __asan_unpoison_memory_region(fiber.bottom, fiber.size);
+#else
+  (void)fiber;
+#endif
+}
 
 // The fibers of one operating system thread, kept from block to block.
 struct Fibers {
@@ -188,7 +202,8 @@ struct Fibers {
       fiber->bottom = start + TRAP;
       fiber->size = size_t(reinterpret_cast<char*>(fiber) - fiber->bottom);
       fiber->fake_stack = fiber->context = nullptr;
-      prepare(*fiber, size_t(i));
+      clear(*fiber);
+      prepare(*fiber);
       give(fiber);
     }
   }
@@ -202,11 +217,9 @@ struct Fibers {
     free = nullptr;
     for (int i = made - 1; i >= 0; i--) {
       Fiber* fiber = number(i);
-#ifdef SHIM_ASAN
-      __asan_unpoison_memory_region(fiber->bottom, fiber->size);
-#endif
       fiber->fake_stack = nullptr;
-      prepare(*fiber, size_t(i));
+      clear(*fiber);
+      prepare(*fiber);
       give(fiber);
     }
   }

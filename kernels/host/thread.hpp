@@ -37,7 +37,7 @@ struct Copies {
 
 struct Block;
 
-struct Thread {
+struct alignas(64) Thread {  // the first line of the cache holds what a switch needs
   Index index;
   Block* block;
   Fiber* fiber;  // null before it starts

@@ -8,9 +8,9 @@ const THREADS: usize = 256;
 
 /// `dbias [oc] += Σ_rows dout [n, oc]`.
 ///
-/// Sums in `f32`: chunks of rows first (see [`scratch`]), each as a fixed number of strands, then the
-/// chunks as 32 strands and a tree. The order follows from the shape, the precision and whether
-/// `dout` lies on a boundary of 16 bytes.
+/// Sums in `f32`: chunks of rows first (see [`scratch`]), then the chunks, each as a fixed number of
+/// strands that are added one after the other. The order follows from the shape, the precision and
+/// whether `dout` lies on a boundary of 16 bytes.
 ///
 /// # Errors
 /// If the device fails.
@@ -95,13 +95,15 @@ pub(crate) fn finish(
 ) -> Result<()> {
     let c = first.len();
     let matrices = 1 + usize::from(second.is_some());
+    let rows = parts.len() / (matrices * c);
+    let warps = rows.div_ceil(4).next_power_of_two().min(32);
     Launch::of::<f32>(device, Source::ColumnSum, "column_sum_finish")
         .grid(c.div_ceil(32), matrices, 1)
-        .block(1024)
+        .block(32 * warps as u32)
         .write(first)
         .write_or_null(second)
         .read(parts)
-        .size(parts.len() / (matrices * c))
+        .size(rows)
         .size(c)
         .run()
 }

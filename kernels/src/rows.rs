@@ -1,17 +1,7 @@
 //! Launchers of `rows.cu`: rows of a matrix taken out by index, and put back by addition.
 
 use crate::sources::Source;
-use crate::{Device, Launch, Result, Storage, View, ViewMut};
-
-/// Which kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rung {
-    /// One thread per number.
-    Naive,
-    /// One warp per row, 16 bytes at a time.
-    #[default]
-    Warp,
-}
+use crate::{Device, Launch, Result, Rung, Storage, View, ViewMut};
 
 /// Rows of a block of the warp rung.
 const WARPS: usize = 8;
@@ -62,7 +52,7 @@ pub fn gather_with<A: Storage>(
     let n = matrix(x.len(), count, c);
     let kernel = match rung {
         Rung::Naive => "rows_gather_naive",
-        Rung::Warp => "rows_gather",
+        Rung::Fast => "rows_gather",
     };
     Launch::of::<A>(device, Source::Rows, kernel)
         .grid(blocks(rung, m, c), 1, 1)
@@ -122,7 +112,7 @@ pub fn scatter_add_with<A: Storage>(
     let n = matrix(x.len(), count, c);
     let kernel = match rung {
         Rung::Naive => "rows_scatter_add_naive",
-        Rung::Warp => "rows_scatter_add",
+        Rung::Fast => "rows_scatter_add",
     };
     Launch::of::<A>(device, Source::Rows, kernel)
         .grid(blocks(rung, m, c), 1, 1)
@@ -148,6 +138,6 @@ fn matrix(len: usize, count: Option<View<u32>>, c: usize) -> usize {
 fn blocks(rung: Rung, m: usize, c: usize) -> usize {
     match rung {
         Rung::Naive => (m * c).div_ceil(THREADS),
-        Rung::Warp => m.div_ceil(WARPS),
+        Rung::Fast => m.div_ceil(WARPS),
     }
 }

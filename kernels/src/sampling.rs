@@ -13,20 +13,10 @@
 //! Which bits come out depends on nothing but the inputs.
 
 use crate::sources::Source;
-use crate::{Device, Launch, Result, View, ViewMut};
+use crate::{Device, Launch, Result, Rung, View, ViewMut};
 
 /// The answer for a row without a token: it has a NaN, a plus infinity, or no finite logit.
 pub const NONE: u32 = u32::MAX;
-
-/// Which kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rung {
-    /// One thread per row, by the definition; a draw takes a time quadratic in `v`.
-    Naive,
-    /// One block per row, thresholds by their digits.
-    #[default]
-    Block,
-}
 
 /// How a token is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,7 +63,7 @@ pub fn argmax_with(
     check(rows, logits.len(), v);
     let kernel = match rung {
         Rung::Naive => "sampling_argmax_naive",
-        Rung::Block => "sampling_argmax",
+        Rung::Fast => "sampling_argmax",
     };
     Launch::of::<f32>(device, Source::Sampling, kernel)
         .grid(rows, 1, 1)
@@ -142,7 +132,7 @@ pub fn draw_with(
     assert!(draw.top_p > 0.0, "sampling: top_p {}", draw.top_p);
     let kernel = match rung {
         Rung::Naive => "sampling_draw_naive",
-        Rung::Block => "sampling_draw",
+        Rung::Fast => "sampling_draw",
     };
     Launch::of::<f32>(device, Source::Sampling, kernel)
         .grid(rows, 1, 1)
@@ -172,6 +162,6 @@ fn fixed_point(v: usize) -> f32 {
 fn threads(rung: Rung, v: usize) -> u32 {
     match rung {
         Rung::Naive => 32,
-        Rung::Block => v.div_ceil(4).next_multiple_of(32).min(512) as u32,
+        Rung::Fast => v.div_ceil(4).next_multiple_of(32).min(512) as u32,
     }
 }

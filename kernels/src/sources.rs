@@ -12,6 +12,8 @@ pub enum Source {
     Embedding,
     /// Layer norm with the residual sum.
     Layernorm,
+    /// Its gradient.
+    LayernormBackward,
     /// GELU.
     Gelu,
     /// Matrix products: the naive rung, the tiled rung, and products with few rows.
@@ -44,9 +46,10 @@ pub enum Source {
 
 impl Source {
     /// All of the tier's.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Embedding,
         Self::Layernorm,
+        Self::LayernormBackward,
         Self::Gelu,
         Self::Matmul,
         Self::MatmulMma,
@@ -67,6 +70,9 @@ impl Source {
         match self {
             Self::Embedding => ("embedding.cu", include_str!("../cuda/embedding.cu")),
             Self::Layernorm => ("layernorm.cu", include_str!("../cuda/layernorm.cu")),
+            Self::LayernormBackward => {
+                ("layernorm_backward.cu", include_str!("../cuda/layernorm_backward.cu"))
+            }
             Self::Gelu => ("gelu.cu", include_str!("../cuda/gelu.cu")),
             Self::Matmul => ("matmul.cu", include_str!("../cuda/matmul.cu")),
             Self::MatmulMma => ("matmul_mma.cu", include_str!("../cuda/matmul_mma.cu")),
@@ -114,8 +120,9 @@ impl Source {
 }
 
 /// The headers that kernel files include: name and text.
-pub const HEADERS: [(&str, &str); 4] = [
+pub const HEADERS: [(&str, &str); 5] = [
     ("common.cuh", include_str!("../cuda/common.cuh")),
+    ("heads.cuh", include_str!("../cuda/heads.cuh")),
     ("product.cuh", include_str!("../cuda/product.cuh")),
     ("ptx.cuh", include_str!("../cuda/ptx.cuh")),
     ("vector.cuh", include_str!("../cuda/vector.cuh")),

@@ -19,14 +19,18 @@ impl Layout {
             Self { forward, backward, team, block: true }
         };
         match c {
-            ..=256 => {
+            0..=256 => {
                 let team = c.div_ceil(8).next_power_of_two();
                 Some(lanes("layernorm_forward_8", "layernorm_backward_8", team))
             }
-            ..=768 => Some(lanes("layernorm_forward_24", "layernorm_backward_24", 32)),
-            ..=1024 => Some(lanes("layernorm_forward_32", "layernorm_backward_32", 32)),
-            ..=2048 => Some(block("layernorm_forward_block_8", "layernorm_backward_block_8", 8)),
-            ..=8192 => Some(block("layernorm_forward_block_32", "layernorm_backward_block_32", 32)),
+            257..=768 => Some(lanes("layernorm_forward_24", "layernorm_backward_24", 32)),
+            769..=1024 => Some(lanes("layernorm_forward_32", "layernorm_backward_32", 32)),
+            1025..=2048 => {
+                Some(block("layernorm_forward_block_8", "layernorm_backward_block_8", 8))
+            }
+            2049..=8192 => {
+                Some(block("layernorm_forward_block_16", "layernorm_backward_block_16", 16))
+            }
             _ => None,
         }
     }

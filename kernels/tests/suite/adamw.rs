@@ -78,6 +78,9 @@ impl Case {
 #[test]
 fn a_step_is_no_worse_than_the_textbook_in_f32() {
     let (devices, mut budgets) = (devices(), <[Budget; 3]>::default());
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
     for (len, pad) in LENGTHS.into_iter().flat_map(|len| [(len, 16), (len, 4), (len, 5)]) {
         let case = Case::of(len);
         let (truth, plain) = (case.textbook::<f64>(), case.textbook::<f32>());

@@ -2,7 +2,7 @@
 
 use crate::support::{Guarded, assert_close, devices, normals, wide};
 use fortifai_kernels::attention::{self, Rung, Shape};
-use fortifai_kernels::{Device, Storage};
+use fortifai_kernels::{Device, Precision, Storage};
 use fortifai_oracle::{Dual64, Scalar, constants, directional, tangents};
 use half::bf16;
 
@@ -147,7 +147,7 @@ struct Ran<A> {
 }
 
 /// The shim in one schedule, and a GPU if there is one.
-fn machines() -> Vec<Device> {
+pub fn machines() -> Vec<Device> {
     let mut seen = false;
     let once = |device: &Device| !device.is_host() || !std::mem::replace(&mut seen, true);
     devices().into_iter().filter(once).collect()
@@ -180,7 +180,10 @@ fn agrees<A: Storage + PartialEq>(device: &Device, tolerances: [f64; 3]) {
         let truth = case.textbook::<f64>();
         let with_start: Vec<f64> =
             truth.dqkv.iter().zip(wide(&case.start)).map(|(a, b)| a + b).collect();
-        for rung in case.rungs(device) {
+        // The first two rungs differ between storages only in how they load and store.
+        let light =
+            |rung: &Rung| *rung == Rung::Mma || A::PRECISION == Precision::F32 || sizes.1 <= 33;
+        for rung in case.rungs(device).filter(light) {
             let ran = case.run(Some(rung), device, 16);
             let what = |name| format!("{rung:?} {sizes:?} {name}");
             assert_close(&wide(&ran.out), &truth.out, tolerances[0], &what("out"));
@@ -222,7 +225,8 @@ impl Errors {
 /// rounding, and one unit in the last place of the largest value; `epsilon` is that unit at one.
 fn is_no_worse<A: Storage + PartialEq>(device: &Device, rung: Rung, epsilon: f64) {
     let small = (0..36).map(|seed| (1 + seed % 2, 1 + seed % 13, 1 + seed % 3, 1 + seed % 5));
-    let heads = [32, 64, 128].into_iter().cycle().zip(1..34).map(|(hs, t)| (1, t, 1, hs));
+    let longest = if rung == Rung::Mma { 34 } else { 10 };
+    let heads = [32, 64, 128].into_iter().cycle().zip(1..longest).map(|(hs, t)| (1, t, 1, hs));
     let large = [(1, 65, 1, 2), (1, 66, 1, 64), (1, 130, 1, 32)];
     let mut tensors: [Errors; 3] = Default::default();
     for (seed, sizes) in small.chain(heads).chain(large).enumerate() {

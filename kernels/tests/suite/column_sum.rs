@@ -31,6 +31,9 @@ fn accumulate<A: Storage + PartialEq>(
 
 fn adds_the_columns<A: Storage + PartialEq>() {
     let (devices, mut budget) = (devices(), Budget::default());
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
     for ((n, oc), pad) in shapes().flat_map(|shape| [(shape, 16), (shape, 5)]) {
         let (start, dout) = (normals::<f32>(1, oc), normals::<A>(n as u64, n * oc));
         let mut truth = wide(&start);

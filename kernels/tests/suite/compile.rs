@@ -4,6 +4,7 @@ use crate::support::{devices, download, upload};
 use fortifai_kernels::compile::{Nvrtc, figures};
 use fortifai_kernels::sources::Source;
 use fortifai_kernels::{Buffer, Device, KernelError, Launch, Precision, Result, View, ViewMut};
+use std::process::Command;
 
 const SCALE: Source = Source::Other(
     "scale.cu",
@@ -107,18 +108,47 @@ fn parts_of_a_buffer_are_read_and_written_apart() {
 }
 
 #[test]
-fn large_and_small_copies_arrive_in_order() {
+fn large_and_small_copies_arrive_where_they_should() {
+    const ROUNDS: usize = 40;
     for device in devices() {
-        // On both sides of what goes through page-locked memory.
-        for n in [1usize, 16 * 1024, 16 * 1024 + 1, 300_000] {
-            let mut buffer = Buffer::<u32>::zeros(&device, n).expect("memory");
-            for round in 0..40u32 {
-                let values: Vec<u32> = (0..n as u32).map(|i| i ^ round).collect();
-                buffer.view_mut().upload(&device, &values).expect("an upload");
+        // On both sides of what goes through page-locked memory, and more often than it has slots.
+        for n in [1, 16 * 1024, 16 * 1024 + 1] {
+            let mut buffer = Buffer::<u32>::zeros(&device, ROUNDS * n).expect("memory");
+            let values: Vec<u32> = (0..(ROUNDS * n) as u32).collect();
+            for round in 0..ROUNDS {
+                let part = round * n..(round + 1) * n;
+                let passing = values[part.clone()].to_vec();
+                buffer.slice_mut(part).upload(&device, &passing).expect("an upload");
             }
-            let expected: Vec<u32> = (0..n as u32).map(|i| i ^ 39).collect();
-            assert_eq!(download(&device, buffer.view()), expected);
+            assert_eq!(download(&device, buffer.view()), values);
         }
+    }
+}
+
+#[test]
+fn every_call_is_timed() {
+    for device in devices() {
+        let x = upload(&device, &[1.0f32; 100]);
+        let mut out = Buffer::<f32>::zeros(&device, 100).expect("memory");
+        for cold in [false, true] {
+            let work = || scale(&device, &mut out.view_mut(), x.view(), 2.0);
+            let times_ms = device.timed(5, cold, work).expect("times");
+            assert!(times_ms.len() == 5 && times_ms.iter().all(|&time| time > 0.0), "{times_ms:?}");
+        }
+        assert_eq!(download(&device, out.view()), [2.0; 100]);
+    }
+}
+
+#[test]
+fn more_memory_than_there_is_is_refused_with_the_size() {
+    for device in devices() {
+        let reason = Buffer::<u8>::zeros(&device, 1 << 60).expect_err("no such memory");
+        assert!(
+            matches!(reason, KernelError::Memory { bytes, .. } if bytes == 1 << 60),
+            "{reason:?}"
+        );
+        let after = upload(&device, &[1.0f32]);
+        assert_eq!(download(&device, after.view()), [1.0]);
     }
 }
 
@@ -197,4 +227,39 @@ fn a_missing_gpu_is_one_sentence() {
         }
         Err(reason) => assert!(reason.to_string().contains("cuda:1000"), "{reason}"),
     }
+}
+
+/// The tests above on a GPU that is not there. Of a real driver they say what no other test does on
+/// a machine without one: which calls are made, with what, and that nothing is freed or overwritten
+/// while the stream still needs it.
+#[test]
+fn these_tests_pass_on_a_driver_that_puts_everything_off() {
+    const INSIDE: &str = "FORTIFAI_FAKE_DRIVER";
+    if std::env::var_os(INSIDE).is_some() || fortifai_kernels::probe().is_ok() {
+        return;
+    }
+    if let Err(reason) = Nvrtc::find() {
+        return eprintln!("SKIPPED the driver's calls: {reason}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let compiler = std::env::var("CXX").unwrap_or("c++".to_owned());
+    let built = Command::new(compiler)
+        .args(["-std=c++17", "-O1", "-shared", "-fPIC", "-o"])
+        .arg(folder.path().join("libcuda.so"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/driver/fake.cpp"))
+        .env_remove("LD_PRELOAD")
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "the fake driver compiles");
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .arg("compile::")
+        .envs([(INSIDE, "1"), ("REQUIRE_CUDA", "1")])
+        .env("LD_LIBRARY_PATH", folder.path())
+        .output()
+        .expect("this program runs");
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

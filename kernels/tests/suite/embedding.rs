@@ -74,6 +74,9 @@ fn backward<A: Storage + PartialEq>(
 
 fn scatters<A: Storage + PartialEq>() {
     let (devices, mut budget) = (devices(), Budget::default());
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
     // Short groups of every width; one id for all rows; groups of 128 and 129 rows, and longer ones.
     let one = |n: usize| vec![4; n];
     let two = |n: usize| -> Vec<u32> { (0..n).map(|i| if i < 128 { 9 } else { 2 }).collect() };
@@ -124,7 +127,7 @@ fn rows_of_bf16_are_added_no_worse_than_one_after_the_other() {
 fn no_rows_are_no_groups_and_change_nothing() {
     for device in devices() {
         let groups = Groups::of(&device, &[]).unwrap();
-        assert!(groups.is_empty() && groups.len() == 0);
+        assert!(groups.is_empty());
         let start = [1.0, 2.0];
         let mut dtable = upload(&device, &start);
         let dout = Buffer::<f32>::zeros(&device, 0).unwrap();

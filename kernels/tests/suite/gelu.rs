@@ -47,6 +47,9 @@ fn slopes(x: &[f64]) -> Vec<f64> {
 
 fn is_no_worse_than_the_textbook<A: Storage + PartialEq>() {
     let devices = devices();
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
     let (mut values, mut gradients) = (Budget::default(), Budget::default());
     for (len, pad) in LENGTHS.into_iter().flat_map(|len| [(len, 16), (len, 5)]) {
         let (pre, d): (Vec<A>, Vec<A>) = (inputs(len as u64, len), normals(1 + len as u64, len));

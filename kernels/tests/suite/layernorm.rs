@@ -5,8 +5,8 @@ use fortifai_kernels::{Device, Rung, Storage, layernorm};
 use fortifai_oracle::{directional, layernorm as textbook, tangents};
 use half::bf16;
 
-/// Rows and channels: every layout of a row at its ends, and blocks with several rows a team.
-const SHAPES: [(usize, usize); 25] = [
+/// Rows and channels: every layout of a row at its ends.
+const SHAPES: [(usize, usize); 23] = [
     (1, 1),
     (3, 2),
     (5, 7),
@@ -30,9 +30,9 @@ const SHAPES: [(usize, usize); 25] = [
     (2, 2056),
     (1, 8192),
     (2, 8200),
-    (1030, 264),
-    (259, 1032),
 ];
+/// So many rows that a team takes several in the backward pass, and the last one does not.
+const TALL: [(usize, usize); 2] = [(1030, 264), (259, 1032)];
 
 /// Numbers of a layer norm and of its gradient.
 struct Case<A> {
@@ -197,6 +197,9 @@ impl<A: Storage + PartialEq> Case<A> {
 
 fn forward_is_no_worse<A: Storage + PartialEq>() {
     let (devices, mut budgets) = (devices(), <[Budget; 3]>::default());
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
     for (shape, pad) in SHAPES.into_iter().flat_map(|shape| [(shape, 16), (shape, 5)]) {
         let case = Case::<A>::of(shape);
         for with_branch in [true, false] {
@@ -236,7 +239,11 @@ fn forward_in_bf16_is_no_worse_than_the_textbook() {
 
 fn backward_is_no_worse<A: Storage + PartialEq>() {
     let (devices, mut budgets) = (devices(), <[Budget; 3]>::default());
-    for (shape, pad) in SHAPES.into_iter().flat_map(|shape| [(shape, 16), (shape, 5)]) {
+    if devices.is_empty() {
+        return; // said aloud by `devices`
+    }
+    let shapes = SHAPES.into_iter().chain(TALL);
+    for (shape, pad) in shapes.flat_map(|shape| [(shape, 16), (shape, 5)]) {
         let case = Case::<A>::of(shape);
         // Both sides start from the rounded statistics.
         let [_, mean, rstd] = case

@@ -1,10 +1,9 @@
 //! Tests of `rows`.
 
 use crate::support::{Guarded, devices, normals, upload};
-use fortifai_kernels::rows::{self, Rung};
-use fortifai_kernels::{Device, Storage};
+use fortifai_kernels::{Device, Rung, Storage, rows};
 
-const RUNGS: [Rung; 2] = [Rung::Naive, Rung::Warp];
+const RUNGS: [Rung; 2] = [Rung::Naive, Rung::Fast];
 const CHANNELS: [usize; 6] = [1, 7, 8, 31, 64, 131];
 
 /// `m` distinct rows of `n`, out of order.

@@ -1,11 +1,11 @@
 //! Tests of `sampling`.
 
 use crate::support::{Guarded, devices, normals, upload};
-use fortifai_kernels::Device;
-use fortifai_kernels::sampling::{self, Draw, NONE, Rung};
+use fortifai_kernels::sampling::{self, Draw, NONE};
+use fortifai_kernels::{Device, Rung};
 use fortifai_stream::Stream;
 
-const RUNGS: [Rung; 2] = [Rung::Naive, Rung::Block];
+const RUNGS: [Rung; 2] = [Rung::Naive, Rung::Fast];
 const GUARD: u32 = 77;
 
 fn argmax(device: &Device, rung: Rung, logits: &[f32], v: usize) -> Vec<u32> {
@@ -189,11 +189,11 @@ fn a_vocabulary_as_large_as_gpt_2s_is_drawn_from() {
     let v = 50_257;
     let logits = normals::<f32>(5, v);
     for device in devices() {
-        let token = argmax(&device, Rung::Block, &logits, v)[0];
+        let token = argmax(&device, Rung::Fast, &logits, v)[0];
         assert!(logits.iter().all(|&z| z <= logits[token as usize]));
         for (uniform, top_k, top_p) in [(0.3, 0, 1.0), (0.9999, 50, 0.95)] {
             let how = Draw { temperature: 0.8, top_k, top_p };
-            let token = drawn(&device, Rung::Block, &logits, &[uniform], how)[0];
+            let token = drawn(&device, Rung::Fast, &logits, &[uniform], how)[0];
             assert!(close_to_reference(token, &logits, uniform, how), "{how:?}: {token}");
         }
     }

@@ -1,1 +1,0 @@
-//! Launchers of `matmul.cu`.
