@@ -239,7 +239,7 @@ pub const ENTRIES: &[Entry] = &[
         domain: "whole blocks of at least 1 sample",
         digits: Digits::Elementary,
         inputs: &[BLOCKS],
-        value: |x| scheduled(&whole("blocks", x.list("blocks")?)?, true),
+        value: |x| scheduled(&x.counts("blocks")?, true),
     },
     Entry {
         id: "N9",
@@ -250,7 +250,7 @@ pub const ENTRIES: &[Entry] = &[
         domain: "whole blocks of at least 1 sample",
         digits: Digits::Elementary,
         inputs: &[BLOCKS],
-        value: |x| scheduled(&whole("blocks", x.list("blocks")?)?, false),
+        value: |x| scheduled(&x.counts("blocks")?, false),
     },
     Entry {
         id: "N9",
@@ -286,14 +286,3 @@ pub const ENTRIES: &[Entry] = &[
         value: |x| budgeted_without_replacement(x.count("n")?, x.count("B")?, x.count("t")?),
     },
 ];
-
-/// The list as whole numbers.
-fn whole(name: &str, list: &[f64]) -> Result<Vec<usize>, Refusal> {
-    list.iter()
-        .map(|&x| {
-            let fine = x >= 0.0 && x.fract() == 0.0 && x <= (1u64 << 53) as f64;
-            require(fine, &format!("an entry of {name}"), x, "a whole number")?;
-            Ok(x as usize)
-        })
-        .collect()
-}
