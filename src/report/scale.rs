@@ -89,11 +89,21 @@ impl Scale {
             .collect()
     }
 
+    /// Powers of ten; where few are inside, also their triples, else their halves and doubles, else
+    /// the ticks of a linear scale.
     fn log_ticks(&self, wanted: usize) -> Vec<(f64, String)> {
+        if (self.high / self.low).log10() > 3.5 {
+            return self.decade_ticks(wanted, &[1.0]);
+        }
+        let few = wanted.min(3);
+        let parts: [&[f64]; 2] = [&[1.0, 3.0], &[1.0, 2.0, 5.0]];
+        let mut tries = parts.into_iter().map(|parts| self.decade_ticks(wanted, parts));
+        tries.find(|ticks| ticks.len() >= few).unwrap_or_else(|| self.linear_ticks(wanted))
+    }
+
+    fn decade_ticks(&self, wanted: usize, parts: &[f64]) -> Vec<(f64, String)> {
         let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
         let stride = (((last - first) as usize).div_ceil(wanted.max(1))).max(1);
-        let parts: &[f64] =
-            if (self.high / self.low).log10() <= 3.5 { &[1.0, 3.0] } else { &[1.0] };
         (first..=last)
             .step_by(stride)
             .flat_map(|decade| parts.iter().map(move |part| part * 10f64.powi(decade)))
@@ -140,6 +150,9 @@ mod tests {
         let log = Scale::fitting(&[0.01, 9.0], 0.0, 1.0).unwrap();
         assert!(log.log);
         assert_eq!(labels(&log, 5), ["0.01", "0.03", "0.1", "0.3", "1", "3", "10"]);
+        let narrow = |values| labels(&Scale::logarithmic(values, 0.0, 1.0).unwrap(), 5);
+        assert_eq!(narrow(&[0.2, 1.0]), ["0.2", "0.5", "1"]);
+        assert_eq!(narrow(&[0.43, 0.58]), ["0.45", "0.50", "0.55", "0.60"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::cli::{say, say_json};
 use crate::{Error, Result};
 use clap::Args;
+use fortifai_collapse::inputs::shown;
 use fortifai_collapse::prediction::Digits;
 use fortifai_collapse::{Inputs, Value, catalogue};
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,8 @@ fn summarise(all: &[Comparison], special: &[(&str, &str)], worst: Option<&Compar
         let why = match (&c.reason, c.value, c.error) {
             (None, Some(value), Some(error)) => {
                 let tolerance = c.tolerance.unwrap_or_default();
-                format!("{value} instead of {}: error {error:.1e} > {tolerance:.0e}", c.expected)
+                let (value, expected) = (shown(value), shown(c.expected));
+                format!("{value} instead of {expected}: error {error:.1e} > {tolerance:.0e}")
             }
             (reason, ..) => reason.clone().unwrap_or_default(),
         };

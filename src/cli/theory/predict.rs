@@ -4,6 +4,7 @@ use super::find;
 use crate::cli::{say, say_json};
 use crate::{Error, Result};
 use clap::Args;
+use fortifai_collapse::inputs::shown;
 use fortifai_collapse::{Entry, Inputs, Prediction};
 use std::fmt::Write;
 
@@ -43,7 +44,8 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
     }
     let predictions = predict(&entries, &inputs)?;
     for prediction in &predictions {
-        let Prediction { id, name, formula, inputs, value, kind, source } = prediction;
+        let Prediction { id, name, formula, inputs, kind, source, .. } = prediction;
+        let value = shown(prediction.value);
         say(&format!(
             "{id} {name}\n   {formula}\n   = {value}\n   at {inputs} ({kind}; {source})\n"
         ));
@@ -116,9 +118,19 @@ fn predict(entries: &[&'static Entry], inputs: &Inputs) -> Result<Vec<Prediction
         (true, false) => Err(Error::input(format!("{}\n{}", refusals.join("\n"), listed(entries)))),
         (true, true) => {
             let given: Vec<&str> = inputs.names().collect();
-            let given = match given.is_empty() {
-                true => "No input is set.".to_string(),
-                false => format!("No prediction of this name takes exactly {}.", given.join(", ")),
+            let takes =
+                |name: &str| entries.iter().any(|e| e.inputs.iter().any(|i| i.name == name));
+            let unknown: Vec<&str> = given.iter().copied().filter(|name| !takes(name)).collect();
+            let given = match (given.is_empty(), unknown.is_empty()) {
+                (true, _) => "No input is set.".to_string(),
+                (_, true) => {
+                    format!("No prediction of this name takes exactly {}.", given.join(", "))
+                }
+                (_, false) => format!(
+                    "No prediction of this name takes exactly {}; unknown to all is {}.",
+                    given.join(", "),
+                    unknown.join(", ")
+                ),
             };
             Err(Error::input(format!("{given} There are:\n{}", listed(entries))))
         }

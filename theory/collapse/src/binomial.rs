@@ -6,6 +6,7 @@
 
 mod draw;
 
+pub(crate) use draw::resampled;
 pub use draw::{draw, draws_without_replacement, multinomial};
 
 /// Weights below this share of the largest are left out of sums that need not reach every count.

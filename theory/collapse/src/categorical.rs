@@ -36,7 +36,7 @@ pub mod zipf;
 
 use given::check_law;
 
-use crate::binomial::{draws_without_replacement, multinomial};
+use crate::binomial::{multinomial, resampled};
 use crate::catalogue::Family;
 use crate::model::Model;
 use crate::refusal::{Refusal, require};
@@ -145,13 +145,7 @@ impl Model for Categorical {
         with_replacement: bool,
         stream: &mut Stream,
     ) -> Vec<u64> {
-        if !with_replacement {
-            return draws_without_replacement(pool, count as u64, stream);
-        }
-        let weights: Vec<f64> = pool.iter().map(|&c| c as f64).collect();
-        let mut counts = self.pool();
-        multinomial(count as u64, &weights, stream, |token, times| counts[token] += times);
-        counts
+        resampled(pool, count as u64, with_replacement, stream)
     }
 
     /// `(c + a)/(n + K a)` with the smoothing `a`.

@@ -43,7 +43,7 @@ impl FromStr for Value {
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(number) => write!(out, "{number}"),
+            Self::Number(number) => out.write_str(&shown(*number)),
             Self::List(numbers) => write!(out, "{numbers:?}"),
             Self::Text(text) => out.write_str(text),
         }
@@ -93,15 +93,24 @@ impl Inputs {
         }
     }
 
-    /// A whole number from 0 to 2⁵³.
+    /// A whole number below 2⁵³, beyond which not every one can be told from its neighbours.
     ///
     /// # Errors
     /// If it is missing or something else.
     pub fn count(&self, name: &str) -> Result<usize, Refusal> {
-        let number = self.number(name)?;
-        let whole = number >= 0.0 && number <= (1u64 << 53) as f64 && number.fract() == 0.0;
-        require(whole, name, number, "a whole number that is not negative")?;
-        Ok(number as usize)
+        whole(name, self.number(name)?)
+    }
+
+    /// A list of such numbers; a single one is a list of one.
+    ///
+    /// # Errors
+    /// If it is missing or something else.
+    pub fn counts(&self, name: &str) -> Result<Vec<usize>, Refusal> {
+        if let Some(Value::Number(_)) = self.get(name) {
+            return Ok(vec![self.count(name)?]);
+        }
+        let entry = format!("an entry of {name}");
+        self.list(name)?.iter().map(|&number| whole(&entry, number)).collect()
     }
 
     /// A list of finite numbers with at least one entry.
@@ -174,6 +183,29 @@ impl Serialize for Inputs {
     }
 }
 
+/// A number as one would write it: all its digits, or with an exponent where zeros would be most of
+/// them.
+///
+/// ```
+/// use fortifai_collapse::inputs::shown;
+/// assert_eq!([shown(0.25), shown(1e15), shown(1e300)], ["0.25", "1000000000000000", "1e300"]);
+/// ```
+pub fn shown(number: f64) -> String {
+    let plain = number.to_string();
+    if plain.len() > LONGEST { format!("{number:e}") } else { plain }
+}
+
+/// The most characters of a number without an exponent: 17 digits with sign, point and three zeros.
+pub(crate) const LONGEST: usize = 22;
+
+fn whole(name: &str, number: f64) -> Result<usize, Refusal> {
+    let whole = number >= 0.0 && number.fract() == 0.0;
+    require(whole, name, number, "a whole number that is not negative")?;
+    let limit = 1u64 << 53;
+    require(number < limit as f64, name, number, &format!("a number below 2^53 = {limit}"))?;
+    Ok(number as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +225,14 @@ mod tests {
         let inputs = Inputs::default().with("n", 1.5);
         let said = inputs.count("n").expect_err("one and a half").to_string();
         assert_eq!(said, "n = 1.5, but a whole number that is not negative is needed.");
+        // 2^53 + 1 is read as 2^53.
+        for (text, written) in [("9007199254740993", "9007199254740992"), ("1e300", "1e300")] {
+            let mut inputs = Inputs::default();
+            inputs.set("n", text.parse().expect("a number"));
+            let said = inputs.count("n").expect_err("too large").to_string();
+            let limit = "a number below 2^53 = 9007199254740992 is needed.";
+            assert_eq!(said, format!("n = {written}, but {limit}"));
+        }
         let mut inputs = Inputs::default();
         inputs.set("p", Value::List(vec![0.5, 0.4]));
         assert!(inputs.law("p").expect_err("0.9").to_string().contains("sum of p = 0.9"));

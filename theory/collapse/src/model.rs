@@ -41,3 +41,26 @@ pub trait Model: Clone + Send + Sync {
     /// If the pool is too small or degenerate.
     fn fit(&self, pool: &Self::Pool) -> Result<Self, Refusal>;
 }
+
+/// The places, below `size`, of `count` samples drawn with or without replacement: any places, or
+/// the first ones of Fisher and Yates's shuffle.
+///
+/// # Panics
+/// If there are fewer than `count` places to be drawn without replacement, or none.
+pub(crate) fn picks(
+    size: usize,
+    count: usize,
+    with_replacement: bool,
+    stream: &mut Stream,
+) -> Vec<usize> {
+    if with_replacement {
+        return (0..count).map(|_| stream.below(size)).collect();
+    }
+    let mut order: Vec<usize> = (0..size).collect();
+    for place in 0..count {
+        let other = place + stream.below(size - place);
+        order.swap(place, other);
+    }
+    order.truncate(count);
+    order
+}

@@ -17,7 +17,7 @@ mod guards;
 
 pub use frame::Frame;
 
-use crate::binomial::{draws_without_replacement, multinomial};
+use crate::binomial::{multinomial, resampled};
 use crate::catalogue::Family;
 use crate::model::Model;
 use crate::refusal::{Refusal, require};
@@ -190,13 +190,7 @@ impl Model for NGram {
         with_replacement: bool,
         stream: &mut Stream,
     ) -> Vec<u64> {
-        if !with_replacement {
-            return draws_without_replacement(pool, count as u64, stream);
-        }
-        let weights: Vec<f64> = pool.iter().map(|&c| c as f64).collect();
-        let mut counts = self.pool();
-        multinomial(count as u64, &weights, stream, |ngram, times| counts[ngram] += times);
-        counts
+        resampled(pool, count as u64, with_replacement, stream)
     }
 
     /// The counts themselves. Where contexts are prompted from outside, one that was not visited

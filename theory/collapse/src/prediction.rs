@@ -1,6 +1,6 @@
 //! What a theory predicts, and the entry of the catalogue that predicts it.
 
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, shown};
 use crate::refusal::{Refusal, require};
 use serde::Serialize;
 use std::fmt;
@@ -141,7 +141,8 @@ pub struct Prediction {
 
 impl fmt::Display for Prediction {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, formula, inputs, value, kind, source } = self;
+        let Self { id, name, formula, inputs, kind, source, .. } = self;
+        let value = shown(self.value);
         write!(out, "{id} {name}: {formula} = {value} at {inputs} ({kind}; {source})")
     }
 }

@@ -1,5 +1,6 @@
 //! Why a prediction cannot be made or a model cannot be fitted.
 
+use crate::inputs::{LONGEST, shown};
 use std::fmt;
 
 /// A sentence that names the value and the condition it fails.
@@ -42,5 +43,11 @@ pub fn require(
     if holds {
         return Ok(());
     }
+    // Numbers of hundreds of digits are shortened.
+    let value = value.to_string();
+    let value = match value.parse() {
+        Ok(number) if value.len() > LONGEST => shown(number),
+        _ => value,
+    };
     Err(Refusal::new(format!("{name} = {value}, but {condition} is needed.")))
 }

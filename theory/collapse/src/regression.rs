@@ -81,18 +81,5 @@ fn signal_of(inputs: &Inputs) -> Result<f64, Refusal> {
     Ok(signal)
 }
 
-/// A list of whole numbers; a single number is a list of one.
-fn counts(inputs: &Inputs, name: &str) -> Result<Vec<usize>, Refusal> {
-    let whole = |&x: &f64| {
-        let inside = x >= 0.0 && x <= (1u64 << 53) as f64 && x.fract() == 0.0;
-        require(inside, &format!("an element of {name}"), x, "a whole number")?;
-        Ok(x as usize)
-    };
-    match inputs.list(name) {
-        Ok(list) => list.iter().map(whole).collect(),
-        Err(refusal) => inputs.count(name).map(|one| vec![one]).map_err(|_| refusal),
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -88,6 +88,25 @@ pub fn draws_without_replacement(counts: &[u64], count: u64, stream: &mut Stream
     taken
 }
 
+/// How often each category stands among `count` items drawn from `counts`.
+///
+/// # Panics
+/// If items that are not replaced run out.
+pub(crate) fn resampled(
+    counts: &[u64],
+    count: u64,
+    with_replacement: bool,
+    stream: &mut Stream,
+) -> Vec<u64> {
+    if !with_replacement {
+        return draws_without_replacement(counts, count, stream);
+    }
+    let weights: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
+    let mut drawn = vec![0; counts.len()];
+    multinomial(count, &weights, stream, |category, times| drawn[category] += times);
+    drawn
+}
+
 fn lower(n: u64, p: f64, stream: &mut Stream) -> u64 {
     if n == 0 || p == 0.0 {
         return 0;

@@ -35,6 +35,16 @@ pub fn accumulated(n: usize, t: usize) -> Result<f64, Refusal> {
 
 /// The limit of [`accumulated`] for many generations, `sin(π/√n)/(π/√n)`.
 ///
+/// *Derivation.* Euler's product for the sine. Source, guard: as [`accumulated`].
+///
+/// ```
+/// use fortifai_collapse::categorical::accumulation::accumulated_limit;
+/// use std::f64::consts::PI;
+/// // A quarter of a turn.
+/// assert!((accumulated_limit(4)? - 2.0 / PI).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `n` is zero.
 pub fn accumulated_limit(n: usize) -> Result<f64, Refusal> {
@@ -46,6 +56,13 @@ pub fn accumulated_limit(n: usize) -> Result<f64, Refusal> {
 /// (`N_k = n_1 + … + n_k`) or each replacing the one before (`N_k = n_k`).
 ///
 /// Collapse in mean if and only if `Σ n_k/N_k²` diverges. Guard: `categorical-accumulate`.
+///
+/// ```
+/// use fortifai_collapse::categorical::accumulation::scheduled;
+/// // (1 − 2/2²)(1 − 2/4²).
+/// assert!((scheduled(&[2, 2], true)? - 0.4375).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If there is no block or one is empty.
@@ -69,6 +86,13 @@ pub fn scheduled(blocks: &[usize], accumulate: bool) -> Result<f64, Refusal> {
 /// whose own heterozygosity is `(1 − 1/B) H`. Source: derived here (G9); setting of arXiv
 /// 2410.16713. Guard: `categorical-accumulate`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::accumulation::budgeted;
+/// // One token is copied: half of the first pools are even, then (1, 3): 1/2 · (3/8)/(1/2).
+/// assert!((budgeted(2, 1, 2)? - 0.375).abs() < 1e-14);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `n`, `budget` or `t` is zero.
 pub fn budgeted(n: usize, budget: usize, t: usize) -> Result<f64, Refusal> {
@@ -83,7 +107,18 @@ pub fn budgeted(n: usize, budget: usize, t: usize) -> Result<f64, Refusal> {
     Ok(first * sinc_over_first(x) * tail_product(x, t))
 }
 
-/// The limit of [`budgeted`]: `(1 − 1/n)/(1 − c) · sin(π√c)/(π√c)`, positive for every budget.
+/// The limit of [`budgeted`]: `(1 − 1/n)/(1 − c) · sin(π√c)/(π√c)`, positive for every budget if
+/// `n ≥ 2`.
+///
+/// *Derivation.* Euler's product without its first factor; 1/2 of `1 − 1/n` at `c = 1`. Source,
+/// guard: as [`budgeted`].
+///
+/// ```
+/// use fortifai_collapse::categorical::accumulation::budgeted_limit;
+/// // c = 1: (1 − 1/4) · 3/4 · 8/9 · 15/16 · … = 3/4 · 1/2.
+/// assert!((budgeted_limit(4, 1)? - 0.375).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `n` or `budget` is zero.
@@ -98,6 +133,13 @@ pub fn budgeted_limit(n: usize, budget: usize) -> Result<f64, Refusal> {
 /// `v' = [N v + (n−1) s + (N n/N')(q + s/n)]/N'`, `N' = N + n`.
 ///
 /// Guard: `categorical-accumulate`.
+///
+/// ```
+/// use fortifai_collapse::categorical::accumulation::budgeted_without_replacement;
+/// // All of the first pool: as accumulated, (1 − 2/2²)(1 − 2/4²).
+/// assert!((budgeted_without_replacement(2, 2, 2)? - 0.4375).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `n`, `budget` or `t` is zero, `budget > n`, or `t > 10⁷` (the recursion is run).
@@ -197,7 +239,7 @@ pub const ENTRIES: &[Entry] = &[
         domain: "whole blocks of at least 1 sample",
         digits: Digits::Elementary,
         inputs: &[BLOCKS],
-        value: |x| scheduled(&whole("blocks", x.list("blocks")?)?, true),
+        value: |x| scheduled(&x.counts("blocks")?, true),
     },
     Entry {
         id: "N9",
@@ -208,7 +250,7 @@ pub const ENTRIES: &[Entry] = &[
         domain: "whole blocks of at least 1 sample",
         digits: Digits::Elementary,
         inputs: &[BLOCKS],
-        value: |x| scheduled(&whole("blocks", x.list("blocks")?)?, false),
+        value: |x| scheduled(&x.counts("blocks")?, false),
     },
     Entry {
         id: "N9",
@@ -244,14 +286,3 @@ pub const ENTRIES: &[Entry] = &[
         value: |x| budgeted_without_replacement(x.count("n")?, x.count("B")?, x.count("t")?),
     },
 ];
-
-/// The list as whole numbers.
-fn whole(name: &str, list: &[f64]) -> Result<Vec<usize>, Refusal> {
-    list.iter()
-        .map(|&x| {
-            let fine = x >= 0.0 && x.fract() == 0.0 && x <= (1u64 << 53) as f64;
-            require(fine, &format!("an entry of {name}"), x, "a whole number")?;
-            Ok(x as usize)
-        })
-        .collect()
-}

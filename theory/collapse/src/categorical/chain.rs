@@ -59,6 +59,12 @@ impl Chain {
         self.rows[from][to]
     }
 
+    /// The counts `from..to` that can be seen after the given one; all others together have a
+    /// probability below 1e-36.
+    pub(super) fn visible(&self, from: usize) -> (usize, usize) {
+        self.bands[from]
+    }
+
     /// `P f`: the expectation of `f(next count)` from every count.
     pub fn expectation(&self, f: &[f64]) -> Vec<f64> {
         self.rows.iter().map(|row| dot(row, f)).collect()

@@ -12,6 +12,13 @@ use crate::refusal::Refusal;
 ///
 /// Domain: `n ≤ 2000`, any `t`. Source: own use of lumping. Guard: `categorical-vocabulary`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::entropy::expected_additive;
+/// // Two samples of two equal tokens: the sum of squares is 1 or 1/2.
+/// assert!((expected_additive(&[0.5, 0.5], 2, 1, |p| p * p)? - 0.75).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law, or `n` is zero or larger than 2000.
 pub fn expected_additive(
@@ -31,7 +38,9 @@ pub fn expected_additive(
     Ok(p.iter().map(|&p| chain.first_generation(p, &carried)).sum())
 }
 
-/// `E H(p_t)`, Shannon's entropy in nats; see [`expected_additive`].
+/// `E H(p_t)`, Shannon's entropy in nats.
+///
+/// Derivation, domain, source, guard: as [`expected_additive`].
 ///
 /// ```
 /// let entropy = fortifai_collapse::categorical::entropy::expected_entropy;
@@ -52,6 +61,13 @@ pub fn expected_entropy(p: &[f64], n: usize, t: usize) -> Result<f64, Refusal> {
 /// *Derivation.* `KL = Σ p ln p − Σ p ln p_0`, and `E p_t = p_0`. Guard:
 /// `categorical-vocabulary`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::entropy::expected_divergence;
+/// // Two samples of two equal tokens: one token, ln 2 away, half of the time.
+/// assert!((expected_divergence(&[0.5, 0.5], 2, 1)? - 0.5 * 2f64.ln()).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// As [`expected_additive`].
 pub fn expected_divergence(p: &[f64], n: usize, t: usize) -> Result<f64, Refusal> {
@@ -60,6 +76,15 @@ pub fn expected_divergence(p: &[f64], n: usize, t: usize) -> Result<f64, Refusal
 }
 
 /// `E Σ p_i(t)^q` for a power `q ≥ 1`, from which Hill's numbers are judged.
+///
+/// Derivation, domain, source, guard: as [`expected_additive`].
+///
+/// ```
+/// use fortifai_collapse::categorical::entropy::expected_power_sum;
+/// // Two samples of two equal tokens: the sum of cubes is 1 or 1/4.
+/// assert!((expected_power_sum(&[0.5, 0.5], 2, 3.0, 1)? - 0.625).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`expected_additive`], or if `q < 1`.

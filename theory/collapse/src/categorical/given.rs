@@ -1,5 +1,7 @@
 //! The inputs that the categorical entries share, and what a law must satisfy.
 
+pub(crate) use crate::gaussian::input;
+
 use crate::prediction::Input;
 use crate::refusal::{Refusal, require};
 
@@ -10,14 +12,6 @@ pub(crate) const MASS: Input = input("p", "the true probability of the token", "
 pub(crate) const K: Input = input("K", "number of tokens", "4");
 pub(crate) const ALPHA: Input = input("alpha", "share of real data in a generation", "0.2");
 pub(crate) const ZIPF: Input = input("s", "exponent of Zipf's law", "1.5");
-
-pub(crate) const fn input(
-    name: &'static str,
-    meaning: &'static str,
-    example: &'static str,
-) -> Input {
-    Input { name, meaning, example }
-}
 
 /// Refuses what is no probability law: a negative entry, none at all, or a sum that is not 1
 /// within 1e-9.

@@ -54,7 +54,16 @@ pub fn displaced(n: usize, alpha: f64, mix: Mix) -> Result<f64, Refusal> {
     })
 }
 
-/// The share of the heterozygosity that is kept, `1 − D*`, without cancellation; see [`displaced`].
+/// The share of the heterozygosity that is kept, `1 − D*`, without cancellation.
+///
+/// Derivation, domain, source, guard: as [`displaced`].
+///
+/// ```
+/// use fortifai_collapse::categorical::mixing::{Mix, kept};
+/// // (0.2 · (15 · 1.8 − 1))/(15 · 0.36 + 0.8).
+/// assert!((kept(15, 0.2, Mix::Stratified)? - 26.0 / 31.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`displaced`].
@@ -74,6 +83,13 @@ pub fn kept(n: usize, alpha: f64, mix: Mix) -> Result<f64, Refusal> {
 /// `b² (1 − 1/n)` (per sample), `b = 1 − α`.
 ///
 /// Guard: `categorical-mixing`.
+///
+/// ```
+/// use fortifai_collapse::categorical::mixing::{Mix, displaced_by};
+/// // The first generation is drawn from the truth, whatever its shares.
+/// assert!((displaced_by(4, 0.5, 1, Mix::PerSample)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`displaced`].
@@ -100,6 +116,13 @@ pub fn displaced_by(n: usize, alpha: f64, t: usize, mix: Mix) -> Result<f64, Ref
 /// *Derivation.* The set's own law is `H_0/n_r` away on average and has `E H_r = H_0 (1 − 1/n_r)`.
 /// Guard: `categorical-mixing`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::mixing::displaced_from_truth;
+/// // Three real samples: D_f = 1/8, and 1/3 + 1/8 · 2/3.
+/// assert!((displaced_from_truth(12, 0.25)? - 5.0 / 12.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// As [`displaced`], or if `alpha n < 1`.
 pub fn displaced_from_truth(n: usize, alpha: f64) -> Result<f64, Refusal> {
@@ -115,6 +138,15 @@ pub fn displaced_from_truth(n: usize, alpha: f64) -> Result<f64, Refusal> {
 /// *Derivation.* At `α n = n_r`, `D_f = (1−α)/(n_r(2−α) + 1 − α)` falls with `α`; its limit at
 /// `α → 0` is the bound. Guard: `categorical-mixing`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::mixing::{Mix, displaced, fixed_set_bound};
+/// // Three real samples: a million times as many synthetic ones come close.
+/// let (bound, close) = (fixed_set_bound(3)?, displaced(3_000_000, 1e-6, Mix::FixedSet)?);
+/// assert!((bound - 1.0 / 7.0).abs() < 1e-15);
+/// assert!(close < bound && bound - close < 1e-7);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `n_r` is zero.
 pub fn fixed_set_bound(n_r: usize) -> Result<f64, Refusal> {
@@ -126,6 +158,13 @@ pub fn fixed_set_bound(n_r: usize) -> Result<f64, Refusal> {
 /// displacement is `1/(2nα + 1)` of `H_0`.
 ///
 /// Source: Wright 1931. Guard: `categorical-mixing`.
+///
+/// ```
+/// use fortifai_collapse::categorical::mixing::displaced_diffusion;
+/// // 2nα = 1.
+/// assert!((displaced_diffusion(50, 0.01)? - 0.5).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`displaced`].

@@ -30,7 +30,16 @@ pub fn decay(n: usize, t: usize) -> Result<f64, Refusal> {
     Ok(remaining(1.0 / n as f64, t as f64))
 }
 
-/// `E H_t = H_0 (1 − 1/n)^t`; see [`decay`].
+/// `E H_t = H_0 (1 − 1/n)^t`.
+///
+/// Derivation, source, guard: as [`decay`].
+///
+/// ```
+/// use fortifai_collapse::categorical::moments::expected_heterozygosity;
+/// // Two samples of two equal tokens differ half of the time, and then H = 1/2.
+/// assert!((expected_heterozygosity(&[0.5, 0.5], 2, 1)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `p` is no law or `n` is zero.
@@ -45,6 +54,13 @@ pub fn expected_heterozygosity(p: &[f64], n: usize, t: usize) -> Result<f64, Ref
 ///
 /// Source: arXiv 2404.05090. Guard: `categorical-moments`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::moments::expected_displacement;
+/// // One sample moves the even law into a corner, (1/2)² + (1/2)² away.
+/// assert!((expected_displacement(&[0.5, 0.5], 1, 1)? - 0.5).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law or `n` is zero.
 pub fn expected_displacement(p: &[f64], n: usize, t: usize) -> Result<f64, Refusal> {
@@ -57,6 +73,13 @@ pub fn expected_displacement(p: &[f64], n: usize, t: usize) -> Result<f64, Refus
 ///
 /// *Derivation.* `E p_i p_j` is multiplied by `1 − 1/n` per generation ([`eigenvalue`] with
 /// `r = 2`). Guard: `categorical-moments`.
+///
+/// ```
+/// use fortifai_collapse::categorical::moments::covariance;
+/// // One sample: never both tokens, so the covariance is −p_i p_j for ever.
+/// assert!((covariance(0.3, 0.2, 1, 5)? - (-0.06)).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If a mass is no probability, both together exceed 1, or `n` is zero.
@@ -73,6 +96,13 @@ pub fn covariance(p_i: f64, p_j: f64, n: usize, t: usize) -> Result<f64, Refusal
 /// *Derivation.* As [`covariance`], with all other tokens merged into one. Guard:
 /// `categorical-moments`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::moments::variance;
+/// // One sample decides: the variance of a coin.
+/// assert!((variance(0.3, 1, 1)? - 0.21).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no probability or `n` is zero.
 pub fn variance(p: f64, n: usize, t: usize) -> Result<f64, Refusal> {
@@ -87,6 +117,13 @@ pub fn variance(p: f64, n: usize, t: usize) -> Result<f64, Refusal> {
 ///
 /// Domain: `n ≥ 1`, any `r`, at a cost of `min(r, n)` multiplications. Source: Feller 1951; own
 /// use. Guard: `categorical-moments`.
+///
+/// ```
+/// use fortifai_collapse::categorical::moments::eigenvalue;
+/// // 4·3·2/4³, the probability that three throws of a four-sided die differ.
+/// assert!((eigenvalue(4, 3)? - 0.375).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `n` is zero.
@@ -110,6 +147,13 @@ pub fn eigenvalue(n: usize, r: usize) -> Result<f64, Refusal> {
 ///
 /// Source: [`eigenvalue`], iterated. Guard: `categorical-moments`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::moments::expected_product;
+/// // One token each, 1/2 · 1/2, in 2 · 0.5 · 0.3 of the cases.
+/// assert!((expected_product(&[0.5, 0.3], 2, 1)? - 0.075).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If the masses are none, negative, or sum to more than 1, or `n` is zero.
 pub fn expected_product(masses: &[f64], n: usize, t: usize) -> Result<f64, Refusal> {
@@ -129,6 +173,13 @@ pub fn expected_product(masses: &[f64], n: usize, t: usize) -> Result<f64, Refus
 /// [`super::fixation::mixed_at_most`].
 ///
 /// Domain: `1 ≤ r ≤ n`. Source: derived here. Guard: `categorical-vocabulary`.
+///
+/// ```
+/// use fortifai_collapse::categorical::moments::at_least_alive_bound;
+/// // Two samples of two equal tokens: attained, both are seen half of the time.
+/// assert!((at_least_alive_bound(&[0.5, 0.5], 2, 2, 1)? - 0.5).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `p` is no law or `r` is outside `1..=n`.

@@ -10,6 +10,13 @@ use crate::refusal::{Refusal, require};
 ///
 /// *Derivation.* `Var p̂_i = p_i (1 − p_i)/n`. Guard: `categorical-one-step`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::one_step::expected_chi_square;
+/// // One of two equal tokens: (1/4)/(1/2), twice.
+/// assert!((expected_chi_square(2, 1)? - 1.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `k` or `n` is zero.
 pub fn expected_chi_square(k: usize, n: usize) -> Result<f64, Refusal> {
@@ -43,6 +50,15 @@ pub fn expected_total_variation(p: &[f64], n: usize) -> Result<f64, Refusal> {
 
 /// [`expected_total_variation`] of the uniform law on `k` tokens.
 ///
+/// Derivation, source, guard: as there.
+///
+/// ```
+/// use fortifai_collapse::categorical::one_step::expected_total_variation_uniform;
+/// // One of four tokens misses the mass of three.
+/// assert!((expected_total_variation_uniform(4, 1)? - 0.75).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `k` or `n` is zero.
 pub fn expected_total_variation_uniform(k: usize, n: usize) -> Result<f64, Refusal> {
@@ -57,14 +73,31 @@ pub fn expected_total_variation_uniform(k: usize, n: usize) -> Result<f64, Refus
 /// binomial. The next term is of order `Σ p^{−2}/n³`. Source: Miller 1955; Harris 1975. Guard:
 /// `categorical-one-step`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::{entropy, one_step};
+/// // Beside the exact sum over counts; the next term is below Σ p⁻²/n³ = 8e-6.
+/// let exact = entropy::expected_entropy(&[0.5, 0.5], 100, 1)?;
+/// assert!((one_step::expected_entropy(&[0.5, 0.5], 100)? - exact).abs() < 1e-6);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law or `n` is zero.
 pub fn expected_entropy(p: &[f64], n: usize) -> Result<f64, Refusal> {
     Ok(p.iter().map(|&p| surprise(p)).sum::<f64>() - expected_divergence(p, n)?)
 }
 
-/// `E KL(p̂‖p) ≈ (K − 1)/(2n) − (1 − Σ 1/p)/(12n²)`, over the tokens of positive probability; see
-/// [`expected_entropy`].
+/// `E KL(p̂‖p) ≈ (K − 1)/(2n) − (1 − Σ 1/p)/(12n²)`, over the tokens of positive probability.
+///
+/// *Derivation.* `KL = Σ p̂ ln p̂ − Σ p̂ ln p`, and `E p̂ = p`: what the entropy loses. Source, guard:
+/// as [`expected_entropy`].
+///
+/// ```
+/// use fortifai_collapse::categorical::one_step::expected_divergence;
+/// // 1/200 + 3/120000; mpmath's sum over counts: 0.005025342…
+/// assert!((expected_divergence(&[0.5, 0.5], 100)? - 0.005_025).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `p` is no law or `n` is zero.

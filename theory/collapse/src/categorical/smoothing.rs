@@ -7,6 +7,15 @@ use crate::refusal::{Refusal, require};
 /// The weight `b = Ka/(n + Ka)` that smoothing gives to the uniform law:
 /// `(c + a)/(n + Ka) = (1 − b) c/n + b/K`.
 ///
+/// Guard: `categorical-smoothing`, by what is made of it.
+///
+/// ```
+/// use fortifai_collapse::categorical::smoothing::uniform_weight;
+/// // Ten samples and five of each of two tokens added.
+/// assert!((uniform_weight(2, 10, 5.0)? - 0.5).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `k` or `n` is zero, or `a` negative or not finite.
 pub fn uniform_weight(k: usize, n: usize, a: f64) -> Result<f64, Refusal> {
@@ -42,6 +51,13 @@ pub fn expected_mass(p: f64, k: usize, n: usize, a: f64, t: usize) -> Result<f64
 /// *Derivation.* `F' = (1−b)² [(1 − 1/n) F + 1/n] + (1 − (1−b)²)/K`, since
 /// `Σ p (1/K) = 1/K`. Guard: `categorical-smoothing`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::smoothing::fixed_point;
+/// // One sample: the law is always (2/3, 1/3).
+/// assert!((fixed_point(2, 1, 1.0)? - 5.0 / 9.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// As [`uniform_weight`].
 pub fn fixed_point(k: usize, n: usize, a: f64) -> Result<f64, Refusal> {
@@ -51,7 +67,16 @@ pub fn fixed_point(k: usize, n: usize, a: f64) -> Result<f64, Refusal> {
     Ok((kept / size + lost / k as f64) / (lost + kept / size))
 }
 
-/// `E Σ p_t² = F* + (F_0 − F*) [(1−b)²(1 − 1/n)]^t`; see [`fixed_point`].
+/// `E Σ p_t² = F* + (F_0 − F*) [(1−b)²(1 − 1/n)]^t`.
+///
+/// *Derivation.* The map of [`fixed_point`] is linear. Guard: `categorical-smoothing`.
+///
+/// ```
+/// use fortifai_collapse::categorical::smoothing::expected_simpson;
+/// // One sample: the law is (2/3, 1/3) at once.
+/// assert!((expected_simpson(&[0.8, 0.2], 1, 1.0, 1)? - 5.0 / 9.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`uniform_weight`], or if `p` is no law.

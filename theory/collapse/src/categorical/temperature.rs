@@ -47,13 +47,29 @@ pub fn unlimited(p: &[f64], tau: f64, t: usize) -> Result<Vec<f64>, Refusal> {
 ///
 /// Domain: `n ≤ 2000`, `t n² ≤ 2·10¹⁰`. Source: derived here. Guard: `categorical-temperature`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::temperature::expected_heterozygosity;
+/// // At τ = 1/2 odds are squared, 16 : 1; two samples keep half of 2 · 16/17².
+/// assert!((expected_heterozygosity(0.8, 2, 0.5, 1)? - 16.0 / 289.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no probability, `n` or `tau` outside the domain, or the work too large.
 pub fn expected_heterozygosity(p: f64, n: usize, tau: f64, t: usize) -> Result<f64, Refusal> {
     functional(p, n, tau, t, |x| 2.0 * x * (1.0 - x))
 }
 
-/// `P(both of two tokens are alive at t)` at temperature `τ`; see [`expected_heterozygosity`].
+/// `P(both of two tokens are alive at t)` at temperature `τ`, from the same chain.
+///
+/// Derivation, domain, source, guard: as [`expected_heterozygosity`].
+///
+/// ```
+/// use fortifai_collapse::categorical::temperature::mixed;
+/// // At τ = 1/2 odds are squared, 16 : 1; two samples differ with 2 · 16/17².
+/// assert!((mixed(0.8, 2, 0.5, 1)? - 32.0 / 289.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`expected_heterozygosity`].
@@ -94,6 +110,13 @@ fn heated(x: f64, tau: f64) -> f64 {
 ///
 /// *Derivation.* The map has slope `1/τ` at 1/2 and the draw adds the variance `1/(4n)`. Guard:
 /// `categorical-temperature`.
+///
+/// ```
+/// use fortifai_collapse::categorical::temperature::stationary_variance;
+/// // (1/400)/(1 − 1/4).
+/// assert!((stationary_variance(100, 2.0)? - 1.0 / 300.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `n` is zero or `tau ≤ 1`.

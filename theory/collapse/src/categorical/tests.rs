@@ -13,6 +13,8 @@ const GOLDEN: &[(&str, &str, f64)] = &[
     ("E surviving tokens", "p=[0.5,0.25,0.15,0.07,0.03] n=12 t=7", 2.132_037_556_644_102_3),
     ("E Shannon entropy (nats)", "p=[0.5,0.25,0.15,0.07,0.03] n=12 t=7", 0.565_051_571_992_318_5),
     ("E T_collapse K=2", "n=20 p=0.5", 26.229_485_348_016_755),
+    // By Gauss's elimination of the whole system, without a band.
+    ("E T_collapse K=2", "n=240 p=0.3", 290.982_341_691_547_8),
     ("E T_collapse K=3", "n=20 p=[0.6,0.3,0.1]", 26.935_623_644_537_216),
     ("diffusion -2n sum(1-p)ln(1-p)", "n=400 p=[0.6,0.3,0.1]", 568.810_574_079_054_7),
     ("H*/H0 stratified", "n=15 alpha=0.2", 0.838_709_677_419_354_9),

@@ -37,6 +37,13 @@ pub fn expected_distinct(p: &[f64], n: usize) -> Result<f64, Refusal> {
 /// `(1 − p_i − p_j)^n`. The bracket is `q_i q_j [(1 − p_i p_j/((1−p_i)(1−p_j)))^n − 1]`, which has
 /// no cancellation. Guard: `categorical-vocabulary`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::vocabulary::variance_of_distinct;
+/// // Two samples of two equal tokens show one token or two, equally often.
+/// assert!((variance_of_distinct(&[0.5, 0.5], 2)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law, has more than 20,000 tokens, or `n` is zero.
 pub fn variance_of_distinct(p: &[f64], n: usize) -> Result<f64, Refusal> {
@@ -62,6 +69,13 @@ pub fn variance_of_distinct(p: &[f64], n: usize) -> Result<f64, Refusal> {
 /// The expected probability of the tokens that `n` samples miss, `Σ p_i (1 − p_i)^n`.
 ///
 /// *Derivation.* Linearity of expectation. Source: Good 1953. Guard: `categorical-vocabulary`.
+///
+/// ```
+/// use fortifai_collapse::categorical::vocabulary::expected_missing_mass;
+/// // Two samples of two equal tokens miss one of them half of the time.
+/// assert!((expected_missing_mass(&[0.5, 0.5], 2)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `p` is no law or `n` is zero.
@@ -123,6 +137,13 @@ impl Extinction {
 /// Domain: `n ≤ 2000` for `t ≥ 2`, any `t`. Source: own use of lumping. Guard:
 /// `categorical-vocabulary`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::vocabulary::extinct_by;
+/// // Missed at once with 1/4; else one of two is left with 1/2 and then missed with 1/4.
+/// assert!((extinct_by(0.5, 2, 2)? - 0.375).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no probability, `n` is zero, or the chain is too large.
 pub fn extinct_by(p: f64, n: usize, t: usize) -> Result<f64, Refusal> {
@@ -130,7 +151,16 @@ pub fn extinct_by(p: f64, n: usize, t: usize) -> Result<f64, Refusal> {
     Ok(Extinction::by(n, t)?.of(p))
 }
 
-/// The expected number of tokens alive at `t`, `Σ 1 − ext(p_i, t)`; see [`extinct_by`].
+/// The expected number of tokens alive at `t`, `Σ 1 − ext(p_i, t)`.
+///
+/// *Derivation.* Linearity of expectation. Domain, source, guard: as [`extinct_by`].
+///
+/// ```
+/// use fortifai_collapse::categorical::vocabulary::expected_survivors;
+/// // Two tokens, each extinct with 3/8.
+/// assert!((expected_survivors(&[0.5, 0.5], 2, 2)? - 1.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`extinct_by`].
@@ -145,6 +175,13 @@ pub fn expected_survivors(p: &[f64], n: usize, t: usize) -> Result<f64, Refusal>
 ///
 /// *Derivation.* Two tokens are extinct together when their merged token is. Guard:
 /// `categorical-vocabulary`.
+///
+/// ```
+/// use fortifai_collapse::categorical::vocabulary::variance_of_survivors;
+/// // Two are alive with 1/4, else one: the variance of a coin.
+/// assert!((variance_of_survivors(&[0.5, 0.5], 2, 2)? - 0.1875).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`extinct_by`], or for more than 2000 tokens.
@@ -171,6 +208,13 @@ pub fn variance_of_survivors(p: &[f64], n: usize, t: usize) -> Result<f64, Refus
 ///
 /// Domain: up to 20 tokens; where the alternating sum would lose more than ten digits it is
 /// refused. Guard: `categorical-vocabulary`.
+///
+/// ```
+/// use fortifai_collapse::categorical::vocabulary::exactly_alive;
+/// // With two samples both stay alive half of the time, whatever went before.
+/// assert!((exactly_alive(&[0.5, 0.5], 2, 2, 2)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`extinct_by`], for more than 20 tokens, or if the digits are lost.
@@ -212,6 +256,13 @@ pub fn exactly_alive(p: &[f64], n: usize, m: usize, t: usize) -> Result<f64, Ref
 ///
 /// *Derivation.* The events "all tokens but `i` are extinct" exclude each other. Guard:
 /// `categorical-vocabulary`.
+///
+/// ```
+/// use fortifai_collapse::categorical::vocabulary::collapsed_by;
+/// // With two samples both stay alive half of the time, whatever went before.
+/// assert!((collapsed_by(&[0.5, 0.5], 2, 2)? - 0.75).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`extinct_by`].

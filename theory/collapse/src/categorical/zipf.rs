@@ -2,6 +2,7 @@
 
 use super::given::{LAW, N, T, ZIPF, check_law, check_mass, check_samples, input};
 use crate::prediction::{Digits, Entry, Input, Kind};
+use crate::rates;
 use crate::refusal::{Refusal, require};
 use crate::special::zeta::zeta;
 use statrs::function::gamma::ln_gamma;
@@ -12,6 +13,14 @@ use statrs::function::gamma::ln_gamma;
 /// term is `−1/2` (from the sum) and smaller ones.
 ///
 /// Source: Karlin 1967. Guard: `categorical-zipf`.
+///
+/// ```
+/// use fortifai_collapse::categorical::zipf::distinct;
+/// use std::f64::consts::PI;
+/// // Γ(1/2) = √π and ζ(2) = π²/6.
+/// assert!((distinct(2.0, 1000)? - (6000.0 / PI).sqrt()).abs() < 1e-12);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `s ≤ 1` or `n` is zero.
@@ -26,38 +35,57 @@ pub fn distinct(s: f64, n: usize) -> Result<f64, Refusal> {
 /// *Derivation.* The derivative of [`distinct`] by `n`. Source: Karlin 1967. Guard:
 /// `categorical-zipf`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::zipf::missing_mass;
+/// use std::f64::consts::PI;
+/// // Γ(1/2) = √π and ζ(2) = π²/6.
+/// assert!((missing_mass(2.0, 1000)? - (6000.0 / PI).sqrt() / 2000.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `s ≤ 1` or `n` is zero.
 pub fn missing_mass(s: f64, n: usize) -> Result<f64, Refusal> {
     Ok(distinct(s, n)? / (s * n as f64))
 }
 
-/// The survival `g_t` of a critical Poisson branching process that starts from a Poisson number:
-/// `g_1 = 1`, `g_{k+1} = 1 − e^{−g_k}`, in a loop of `t` steps.
-///
-/// Source: Suresh et al. 2024, arXiv 2412.17646.
-///
-/// # Errors
-/// If `t` is zero or larger than 10⁸.
-pub fn branching(t: usize) -> Result<f64, Refusal> {
-    require((1..=100_000_000).contains(&t), "t", t, "1 ≤ t ≤ 100000000")?;
-    Ok((1..t).fold(1.0f64, |g, _| -(-g).exp_m1()))
+/// [`rates::survival`] of the number of generations that is called `t` here.
+pub(crate) fn branching(t: usize) -> Result<f64, Refusal> {
+    require((1..=10_000_000).contains(&t), "t", t, "1 ≤ t ≤ 10000000")?;
+    rates::survival(t)
 }
 
-/// `distinct_t/distinct_1 ≈ g_t^{1/s}` for Zipf's law and `t ≪ n`.
+/// `distinct_t/distinct_1 ≈ g_t^{1/s}` for Zipf's law and `t ≪ n`, with the survival `g_t` of a
+/// critical branching process ([`rates::survival`]).
 ///
 /// *Derivation.* A rare token's count is nearly a critical Poisson branching process, so
 /// `P(alive) ≈ 1 − e^{−n p g_t}`: the sample seems shrunk to `n g_t`. Source: derived here from
 /// Karlin 1967 and arXiv 2412.17646. Guard: `categorical-zipf`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::zipf::vocabulary_kept;
+/// // g_2 = 1 − 1/e.
+/// assert!((vocabulary_kept(2.0, 2)? - (1.0 - (-1.0f64).exp()).sqrt()).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
-/// If `s ≤ 1` or `t` outside `1..=10⁸`.
+/// If `s ≤ 1` or `t` outside `1..=10⁷`.
 pub fn vocabulary_kept(s: f64, t: usize) -> Result<f64, Refusal> {
     check_exponent(s)?;
     Ok(branching(t)?.powf(1.0 / s))
 }
 
 /// [`vocabulary_kept`] with `g_t ≈ 2/t`: the vocabulary shrinks as `t^{−1/s}`.
+///
+/// *Derivation.* `1/g_{t+1} ≈ 1/g_t + 1/2`. Source, guard: as [`vocabulary_kept`].
+///
+/// ```
+/// use fortifai_collapse::categorical::zipf::vocabulary_kept_late;
+/// // √(2/200).
+/// assert!((vocabulary_kept_late(2.0, 200)? - 0.1).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `s ≤ 1` or `t` is zero.
@@ -74,15 +102,31 @@ pub fn vocabulary_kept_late(s: f64, t: usize) -> Result<f64, Refusal> {
 /// about `p t`-fold of that; exact values ([`super::vocabulary::extinct_by`]) are within
 /// `p t/2` in all cases tested. Guard: `categorical-zipf`.
 ///
+/// ```
+/// use fortifai_collapse::categorical::zipf::survival;
+/// // One is expected: a Poisson count is positive.
+/// assert!((survival(0.01, 100, 1)? - (1.0 - (-1.0f64).exp())).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
-/// If `p` is no probability, `n` is zero, or `t` outside `1..=10⁸`.
+/// If `p` is no probability, `n` is zero, or `t` outside `1..=10⁷`.
 pub fn survival(p: f64, n: usize, t: usize) -> Result<f64, Refusal> {
     check_mass("p", p)?;
     check_samples(n)?;
     Ok(-(-(n as f64) * p * branching(t)?).exp_m1())
 }
 
-/// `E distinct_t ≈ Σ 1 − e^{−n p_i g_t}` for any law and `t ≪ n`; see [`survival`].
+/// `E distinct_t ≈ Σ 1 − e^{−n p_i g_t}` for any law and `t ≪ n`.
+///
+/// *Derivation, error.* [`survival`], summed over the tokens. Guard: as there, token by token.
+///
+/// ```
+/// use fortifai_collapse::categorical::zipf::survivors;
+/// // Two of each are expected: Poisson counts are positive.
+/// assert!((survivors(&[0.5, 0.5], 4, 1)? - 2.0 * (1.0 - (-2.0f64).exp())).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`survival`], or if `p` is no law.

@@ -1,6 +1,6 @@
 //! The Gaussian and its fit.
 
-use crate::model::Model;
+use crate::model::{Model, picks};
 use crate::refusal::{Refusal, require};
 use fortifai_stream::Stream;
 use rand_distr::{ChiSquared, Distribution};
@@ -162,16 +162,8 @@ impl Model for Gaussian {
         stream: &mut Stream,
     ) -> Pool {
         let samples = pool.samples.as_ref().expect("Gaussian::subsample: the pool keeps samples");
-        if with_replacement {
-            let pick = |_| samples[stream.below(samples.len())];
-            return Pool::of(&(0..count).map(pick).collect::<Vec<f64>>());
-        }
-        let mut order = samples.clone();
-        for place in 0..count {
-            let other = place + stream.below(order.len() - place);
-            order.swap(place, other);
-        }
-        Pool::of(&order[..count])
+        let places = picks(samples.len(), count, with_replacement, stream);
+        Pool::of(&places.into_iter().map(|place| samples[place]).collect::<Vec<f64>>())
     }
 
     /// The pool's mean, and its sum of squares over the divisor.

@@ -2,7 +2,7 @@
 
 use super::Divisor;
 use super::model::chi_squared;
-use crate::model::Model;
+use crate::model::{Model, picks};
 use crate::refusal::{Refusal, require};
 use fortifai_stream::Stream;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -123,17 +123,9 @@ impl Model for MultiGaussian {
         stream: &mut Stream,
     ) -> MultiPool {
         let samples = pool.samples.as_ref().expect("MultiGaussian::subsample: kept samples");
-        let mut order: Vec<usize> = (0..samples.len()).collect();
         let mut picked = self.pool();
-        for place in 0..count {
-            let index = if with_replacement {
-                stream.below(order.len())
-            } else {
-                let other = place + stream.below(order.len() - place);
-                order.swap(place, other);
-                order[place]
-            };
-            picked.add(&samples[index]);
+        for place in picks(samples.len(), count, with_replacement, stream) {
+            picked.add(&samples[place]);
         }
         picked
     }

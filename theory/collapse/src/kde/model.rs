@@ -1,6 +1,6 @@
 //! The kernel density estimate as a model.
 
-use crate::model::Model;
+use crate::model::{Model, picks};
 use crate::refusal::{Refusal, require};
 use fortifai_stream::Stream;
 use std::f64::consts::TAU;
@@ -109,16 +109,8 @@ impl Model for Kde {
         with_replacement: bool,
         stream: &mut Stream,
     ) -> Vec<f64> {
-        if with_replacement {
-            return (0..count).map(|_| pool[stream.below(pool.len())]).collect();
-        }
-        let mut order = pool.clone();
-        for place in 0..count {
-            let other = place + stream.below(order.len() - place);
-            order.swap(place, other);
-        }
-        order.truncate(count);
-        order
+        let places = picks(pool.len(), count, with_replacement, stream);
+        places.into_iter().map(|place| pool[place]).collect()
     }
 
     /// The pool's samples with the kernel that the rule gives them.

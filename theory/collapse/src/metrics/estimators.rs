@@ -33,6 +33,13 @@ pub fn simpson_estimate(counts: &[u64]) -> Result<f64, Refusal> {
 /// `4(n−2) Σ p (p − F)² + 2 F (1 − F)`, `F = Σp²`, which has no cancellation. Source: Simpson 1949;
 /// U-statistics (Hoeffding 1948). Guard: `metrics-estimators`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::estimators::variance_of_simpson;
+/// // Two samples of two equal tokens agree half of the time: a coin.
+/// assert!((variance_of_simpson(&[0.5, 0.5], 2)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law or `n < 2`.
 pub fn variance_of_simpson(p: &[f64], n: usize) -> Result<f64, Refusal> {
@@ -49,6 +56,13 @@ pub fn variance_of_simpson(p: &[f64], n: usize) -> Result<f64, Refusal> {
 ///
 /// Source: Good 1953. Guard: `metrics-estimators`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::estimators::expected_singletons;
+/// // Two samples of two equal tokens: both are single half of the time.
+/// assert!((expected_singletons(&[0.5, 0.5], 2)? - 1.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law or `n` is zero.
 pub fn expected_singletons(p: &[f64], n: usize) -> Result<f64, Refusal> {
@@ -62,6 +76,13 @@ pub fn expected_singletons(p: &[f64], n: usize) -> Result<f64, Refusal> {
 /// average: `Σ p² (1 − p)^{n−1}`, at most `1/n`.
 ///
 /// *Derivation.* `p (1−p)^{n−1} − p (1−p)^n`. Guard: `metrics-estimators`.
+///
+/// ```
+/// use fortifai_collapse::metrics::estimators::good_turing_bias;
+/// // Two samples of two equal tokens: estimated 1/2, in truth 1/4.
+/// assert!((good_turing_bias(&[0.5, 0.5], 2)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `p` is no law or `n` is zero.

@@ -27,6 +27,13 @@ pub fn entropy(p: &[f64]) -> Result<f64, Refusal> {
 ///
 /// Source: Gini 1912; Simpson 1949. Guard: `metrics-laws`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::laws::gini_simpson;
+/// // Two samples of two equal tokens differ half of the time.
+/// assert!((gini_simpson(&[0.5, 0.5])? - 0.5).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law.
 pub fn gini_simpson(p: &[f64]) -> Result<f64, Refusal> {
@@ -41,6 +48,13 @@ pub fn gini_simpson(p: &[f64]) -> Result<f64, Refusal> {
 /// `1 + Σ p (e^{(q−1) ln p} − 1)`, so that the exponent divides by `1 − q` without cancellation.
 ///
 /// Domain: `0 ≤ q ≤ ∞`. Source: Hill 1973. Guard: `metrics-laws`.
+///
+/// ```
+/// use fortifai_collapse::metrics::laws::hill;
+/// // 1/(1/4 + 1/16 + 1/16).
+/// assert!((hill(&[0.5, 0.25, 0.25], 2.0)? - 8.0 / 3.0).abs() < 1e-14);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `p` is no law or `q` is negative or not a number.
@@ -72,6 +86,13 @@ pub fn hill(p: &[f64], q: f64) -> Result<f64, Refusal> {
 ///
 /// Source: Gini 1912. Guard: `metrics-laws`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::laws::gini_coefficient;
+/// // A single token among four.
+/// assert!((gini_coefficient(&[1.0, 0.0, 0.0, 0.0])? - 0.75).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `p` is no law.
 pub fn gini_coefficient(p: &[f64]) -> Result<f64, Refusal> {
@@ -88,6 +109,13 @@ pub fn gini_coefficient(p: &[f64]) -> Result<f64, Refusal> {
 ///
 /// Near laws are compared by `Σ p ln(p/q) − p + q`, whose terms are all positive. Source: Kullback
 /// and Leibler 1951. Guard: `metrics-laws`.
+///
+/// ```
+/// use fortifai_collapse::metrics::laws::divergence;
+/// // A certain token that the model gives one half.
+/// assert!((divergence(&[1.0, 0.0], &[0.5, 0.5])? - 2f64.ln()).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If one is no law, their lengths differ, or `q` is zero where `p` is not.
@@ -109,6 +137,13 @@ pub fn divergence(p: &[f64], q: &[f64]) -> Result<f64, Refusal> {
 ///
 /// Source: after Gambetta et al. 2024, arXiv 2410.12341, whose own definition may differ. Guard:
 /// `metrics-laws`.
+///
+/// ```
+/// use fortifai_collapse::metrics::laws::surplexity;
+/// // A certain token that the model takes for one of four.
+/// assert!((surplexity(&[1.0, 0.0], &[0.25, 0.75])? - 4.0).abs() < 1e-14);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`divergence`].

@@ -10,6 +10,13 @@ use crate::special::zeta::{zeta, zeta_minus_one};
 ///
 /// *Derivation.* `E k = r/(1 − r)`. Guard: `metrics-laws`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::named::geometric_entropy;
+/// // Tosses of a fair coin until a head: Σ k 2^−k = 2 tosses of ln 2 each.
+/// assert!((geometric_entropy(0.5)? - 2.0 * 2f64.ln()).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `r` is outside `[0, 1)`.
 pub fn geometric_entropy(r: f64) -> Result<f64, Refusal> {
@@ -38,6 +45,13 @@ pub fn geometric_simpson(r: f64) -> Result<f64, Refusal> {
 ///
 /// *Derivation.* `−Σ p ln p = s E ln i + ln ζ`, and `E ln i = −ζ'/ζ`. Guard: `metrics-laws`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::named::zipf_entropy;
+/// // mpmath: log(zeta(2)) - 2*zeta(2, derivative=1)/zeta(2).
+/// assert!((zipf_entropy(2.0)? - 1.637_622_288_659_810_9).abs() < 1e-13);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `s ≤ 1`.
 pub fn zipf_entropy(s: f64) -> Result<f64, Refusal> {
@@ -49,6 +63,13 @@ pub fn zipf_entropy(s: f64) -> Result<f64, Refusal> {
 /// `Σ p² = ζ(2s)/ζ(s)²` of Zipf's law.
 ///
 /// Guard: `metrics-laws`.
+///
+/// ```
+/// use fortifai_collapse::metrics::named::zipf_simpson;
+/// // (π⁴/90)/(π²/6)².
+/// assert!((zipf_simpson(2.0)? - 0.4).abs() < 1e-14);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `s ≤ 1`.
@@ -62,6 +83,13 @@ pub fn zipf_simpson(s: f64) -> Result<f64, Refusal> {
 ///
 /// Guard: `metrics-laws`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::named::spike_entropy;
+/// // No spike: the uniform law on four tokens.
+/// assert!((spike_entropy(0.25, 4)? - 4f64.ln()).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `a` is no probability, or `k < 2`.
 pub fn spike_entropy(a: f64, k: usize) -> Result<f64, Refusal> {
@@ -74,6 +102,13 @@ pub fn spike_entropy(a: f64, k: usize) -> Result<f64, Refusal> {
 ///
 /// Guard: `metrics-laws`.
 ///
+/// ```
+/// use fortifai_collapse::metrics::named::spike_simpson;
+/// // No spike: the uniform law on four tokens.
+/// assert!((spike_simpson(0.25, 4)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// As [`spike_entropy`].
 pub fn spike_simpson(a: f64, k: usize) -> Result<f64, Refusal> {
@@ -85,6 +120,13 @@ pub fn spike_simpson(a: f64, k: usize) -> Result<f64, Refusal> {
 ///
 /// *Derivation.* `k − 1` equal differences `a − (1 − a)/(k − 1)`, divided by `k`. Guard:
 /// `metrics-laws`.
+///
+/// ```
+/// use fortifai_collapse::metrics::named::spike_gini;
+/// // Nothing but the spike.
+/// assert!((spike_gini(1.0, 4)? - 0.75).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`spike_entropy`].

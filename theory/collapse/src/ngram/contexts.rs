@@ -34,6 +34,13 @@ pub fn stacked(p: &[f64], n: usize, t: usize) -> Result<f64, Refusal> {
 ///
 /// Domain: any `n`, at a cost of `√n`. Source: derived here. Guard: `ngram-random-contexts`.
 ///
+/// ```
+/// use fortifai_collapse::ngram::contexts::kept_at_random;
+/// // One prompt: a visit leaves a single token, else all is kept.
+/// assert!((kept_at_random(1, 0.3)? - 0.7).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// If `pi` is no probability or `n` is zero.
 pub fn kept_at_random(n: usize, pi: f64) -> Result<f64, Refusal> {
@@ -49,6 +56,13 @@ pub fn kept_at_random(n: usize, pi: f64) -> Result<f64, Refusal> {
 /// *Derivation.* The visits of each generation are independent of the law. Guard:
 /// `ngram-random-contexts`.
 ///
+/// ```
+/// use fortifai_collapse::ngram::contexts::kept_at_random_by;
+/// // One prompt: all is kept as long as there is no visit.
+/// assert!((kept_at_random_by(1, 0.3, 2)? - 0.49).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// As [`kept_at_random`].
 pub fn kept_at_random_by(n: usize, pi: f64, t: usize) -> Result<f64, Refusal> {
@@ -62,6 +76,14 @@ pub fn kept_at_random_by(n: usize, pi: f64, t: usize) -> Result<f64, Refusal> {
 ///
 /// *Derivation.* Taylor expansion of `1/N` about its mean; the next term is of order `(nπ)^{−3}`.
 /// Guard: `ngram-random-contexts`.
+///
+/// ```
+/// use fortifai_collapse::ngram::contexts::{kept_at_random, lost_at_random};
+/// // (1 + 0.5/50)/50; the exact loss is 6e-6 above it, of the order of 50⁻³.
+/// assert!((lost_at_random(100, 0.5)? - 0.0202).abs() < 1e-15);
+/// assert!((1.0 - kept_at_random(100, 0.5)? - 0.0202).abs() < 1e-5);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`kept_at_random`], or if `pi` is zero.
@@ -77,6 +99,13 @@ pub fn lost_at_random(n: usize, pi: f64) -> Result<f64, Refusal> {
 /// `transitions` holds the rows of `P` one after another.
 ///
 /// *Derivation.* The path is a Markov chain on contexts. Guard: `ngram-path`.
+///
+/// ```
+/// use fortifai_collapse::ngram::contexts::expected_visits;
+/// // Two contexts in turn: the first, third and fifth of five draws.
+/// assert!((expected_visits(&[0.0, 1.0, 1.0, 0.0], 0, 0, 5)? - 3.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `transitions` is not square, a row is no law, a context does not exist, or `K² L > 10¹⁰`.
@@ -112,6 +141,13 @@ pub fn expected_visits(
 /// variance `P(1 − P)`; `C_cj/N_c` itself is biased, since counts and visits depend on each
 /// other. Guard: `ngram-path`.
 ///
+/// ```
+/// use fortifai_collapse::ngram::contexts::variance_along_path;
+/// // One visit is expected, after none, a half and a half: one toss.
+/// assert!((variance_along_path(&[0.5; 4], 0, 1, 0, 3)? - 0.25).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
+///
 /// # Errors
 /// As [`expected_visits`], or if the token does not exist.
 pub fn variance_along_path(
@@ -132,6 +168,13 @@ pub fn variance_along_path(
 /// different contexts the expectation is 0.
 ///
 /// Guard: `ngram-path`.
+///
+/// ```
+/// use fortifai_collapse::ngram::contexts::covariance_along_path;
+/// // One visit is expected, after none, a half and a half: one toss, two faces.
+/// assert!((covariance_along_path(&[0.5; 4], 0, 1, (0, 1), 3)? - (-0.25)).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// As [`variance_along_path`].
@@ -154,6 +197,13 @@ pub fn covariance_along_path(
 /// positive probability each.
 ///
 /// *Derivation.* [`variance_along_path`], summed: each context gives `K − 1`. Guard: `ngram-path`.
+///
+/// ```
+/// use fortifai_collapse::ngram::contexts::chi_square_along_path;
+/// // Three contexts with two degrees of freedom each.
+/// assert!((chi_square_along_path(3)? - 6.0).abs() < 1e-15);
+/// # Ok::<(), fortifai_collapse::Refusal>(())
+/// ```
 ///
 /// # Errors
 /// If `k` is zero.

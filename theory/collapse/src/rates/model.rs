@@ -1,6 +1,6 @@
 //! The Bernoulli and the Poisson law and their fits.
 
-use crate::model::Model;
+use crate::model::{Model, picks};
 use crate::refusal::{Refusal, require};
 use fortifai_stream::Stream;
 use rand_distr::{Binomial, Distribution};
@@ -116,16 +116,9 @@ impl Model for Poisson {
         with_replacement: bool,
         stream: &mut Stream,
     ) -> Counts {
-        let mut order = pool.samples.clone().expect("Poisson::subsample: the pool keeps samples");
-        let mut sum = 0.0;
-        for place in 0..count {
-            let from = if with_replacement { 0 } else { place };
-            let other = from + stream.below(order.len() - from);
-            sum += order[other];
-            if !with_replacement {
-                order.swap(place, other);
-            }
-        }
+        let samples = pool.samples.as_ref().expect("Poisson::subsample: the pool keeps samples");
+        let places = picks(samples.len(), count, with_replacement, stream);
+        let sum = places.into_iter().map(|place| samples[place]).sum();
         Counts { count, sum, samples: None }
     }
 

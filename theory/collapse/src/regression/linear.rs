@@ -1,7 +1,7 @@
 //! The linear model with Gaussian inputs, fitted by least squares or ridge regression.
 
 use crate::gaussian::chi_squared;
-use crate::model::Model;
+use crate::model::{Model, picks};
 use crate::refusal::{Refusal, require};
 use fortifai_stream::Stream;
 use nalgebra::{DMatrix, DVector};
@@ -144,17 +144,9 @@ impl Model for Linear {
         stream: &mut Stream,
     ) -> Pool {
         let rows = pool.rows.as_ref().expect("Linear::subsample: the pool keeps rows");
-        let mut order: Vec<usize> = (0..rows.len()).collect();
         let mut picked = self.pool();
-        for place in 0..count {
-            let other = if with_replacement {
-                stream.below(rows.len())
-            } else {
-                let other = place + stream.below(rows.len() - place);
-                order.swap(place, other);
-                order[place]
-            };
-            let (input, label) = rows[other].clone();
+        for place in picks(rows.len(), count, with_replacement, stream) {
+            let (input, label) = rows[place].clone();
             picked.add(input, label);
         }
         picked

@@ -7,7 +7,7 @@
 use crate::inputs::Inputs;
 use crate::prediction::{Digits, Entry, Input, Kind};
 use crate::refusal::{Refusal, require};
-use crate::regression::{DIMENSION, GENERATIONS, NOISE, ROWS, counts, size_of};
+use crate::regression::{DIMENSION, GENERATIONS, NOISE, ROWS, size_of};
 
 /// R1, data replaced: `E |w_n − w_0|²_Σ = n σ² d/(T − d − 1)`.
 ///
@@ -217,7 +217,7 @@ pub const ENTRIES: &[Entry] = &[
         ],
         value: |inputs| {
             let d = inputs.count("d")?;
-            replace_risk_of_blocks(&counts(inputs, "T")?, d, inputs.list("sigma")?)
+            replace_risk_of_blocks(&inputs.counts("T")?, d, inputs.list("sigma")?)
         },
     },
     Entry {
@@ -260,7 +260,7 @@ pub const ENTRIES: &[Entry] = &[
         ],
         value: |inputs| {
             let (d, noise) = (inputs.count("d")?, inputs.number("sigma")?);
-            accumulate_risk_of_blocks(&counts(inputs, "T")?, d, noise)
+            accumulate_risk_of_blocks(&inputs.counts("T")?, d, noise)
         },
     },
     Entry {

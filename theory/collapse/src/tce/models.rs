@@ -2,7 +2,7 @@
 
 use super::support_loss::trained;
 use super::{require_gamma, require_law};
-use crate::model::Model;
+use crate::model::{Model, picks};
 use crate::refusal::{Refusal, require};
 use fortifai_stream::Stream;
 
@@ -109,13 +109,8 @@ impl Model for TceGaussian {
         with_replacement: bool,
         stream: &mut Stream,
     ) -> Self::Pool {
-        if with_replacement {
-            return (0..count).map(|_| pool[stream.below(pool.len())]).collect();
-        }
-        let mut shuffled = pool.clone();
-        stream.shuffle(&mut shuffled);
-        shuffled.truncate(count);
-        shuffled
+        let places = picks(pool.len(), count, with_replacement, stream);
+        places.into_iter().map(|place| pool[place]).collect()
     }
 
     fn fit(&self, pool: &Self::Pool) -> Result<Self, Refusal> {
