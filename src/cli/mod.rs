@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 /// loss in the built-in toy world, whose exact law is known, and writes a report.
 ///
 /// Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input, 3 the environment failed (disk
-/// full, no threads), 75 stopped by a signal (run again with --resume).
+/// full, no threads, no such device), 75 stopped by a signal (run again with --resume).
 #[derive(Debug, Parser)]
 #[command(name = "fortifai", version, max_term_width = 100)]
 struct Cli {

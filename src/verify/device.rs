@@ -3,11 +3,14 @@
 
 use super::budget::{Budget, Stored};
 use super::certificate::Certificate;
-use super::operator::{Finding, Operator, Ran, What, ensure, normals, stream};
+use super::operator::{Finding, Operator, What, ensure, minus, normals, stream};
 use super::single::{self, TOLERANCES};
 use super::suite::{Checks, Plan, RAGGED, SINGLE_CASES, Shapes, visit};
 use crate::cpu::Cpu;
 use crate::tier::Tier;
+
+/// Half the distance of two bf16 numbers, relative to them.
+const BF16_ROUNDING: f64 = 1.0 / 512.0;
 
 /// Random models that are compared.
 const MODELS: u64 = 32;
@@ -60,6 +63,11 @@ impl<T: Tier> Checks for Suite<'_, T> {
         small: impl Fn(usize) -> O,
         _branches: &[&'static str],
     ) {
+        if name == "classifier custom" {
+            let line = format!("{name}: a loss given as a function runs on the CPU only");
+            self.certificate.skipped.push(line);
+            return;
+        }
         let cases = (RAGGED.len() + self.plan.cases) as u64;
         let mut worst = 0.0;
         let found = (0..cases).find_map(|item| {
@@ -97,6 +105,10 @@ impl<T: Tier> Checks for Suite<'_, T> {
 }
 
 /// Outputs and gradients of one operator at one point, as the CPU in `f64` has them.
+///
+/// In bf16 what lies between two steps of an operator is rounded, too, which some points answer with
+/// large changes: two channels whose sum almost cancels before they are normalised. So four times
+/// the change under a rounding error in every input is allowed where that is more.
 fn compare<O: Operator, T: Tier>(
     worst: &mut f64,
     op: &O,
@@ -114,13 +126,23 @@ fn compare<O: Operator, T: Tier>(
     let truth =
         op.run(&Cpu::<f64>::new(), &point, &v, &start).map_err(|found| found.of(&name()))?;
     let ours = op.run(device, &point, &v, &start).map_err(|found| found.of(&name()))?;
-    let Ran { outputs, gradient } = ours;
-    let mut tensors = |prefix: &str, tensors: Vec<(&str, usize)>, ours: &[f64], truth: &[f64]| {
-        let mut first = 0;
+    let moved = match stored {
+        Stored::Single => truth.clone(),
+        Stored::Bf16 => {
+            let mut sign = || if stream.below(2) == 0 { 1.0 } else { -1.0 };
+            let near: Vec<f64> = point.iter().map(|x| x * (1.0 + sign() * BF16_ROUNDING)).collect();
+            op.run(&Cpu::<f64>::new(), &near, &v, &start).map_err(|found| found.of(&name()))?
+        }
+    };
+    let mut tensors = |prefix: &str, tensors: Vec<(&str, usize)>, runs: [&[f64]; 3]| {
+        let ([ours, truth, moved], mut first) = (runs, 0);
         for (tensor, len) in tensors {
             let range = first..first + len;
             first += len;
             let largest = truth[range.clone()].iter().fold(1.0f64, |most, x| most.max(x.abs()));
+            let change = minus(&moved[range.clone()], &truth[range.clone()]);
+            let change = change.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+            let largest = largest.max(4.0 * change / tolerance(stored));
             for (index, (ours, truth)) in ours[range.clone()].iter().zip(&truth[range]).enumerate()
             {
                 let error = (ours - truth).abs() / largest;
@@ -135,6 +157,6 @@ fn compare<O: Operator, T: Tier>(
         }
         Ok(())
     };
-    tensors("", op.outputs(), &outputs, &truth.outputs)?;
-    tensors("d", op.inputs(), &gradient, &truth.gradient)
+    tensors("", op.outputs(), [&ours.outputs, &truth.outputs, &moved.outputs])?;
+    tensors("d", op.inputs(), [&ours.gradient, &truth.gradient, &moved.gradient])
 }

@@ -3,8 +3,11 @@
 use super::{TINY, fortifai, last_line, refused, words};
 use std::path::Path;
 
-/// Whether the shim can run here; says so loudly where it cannot.
+/// Whether the shim is asked for and can run here; says so loudly where not.
 fn shim(dir: &Path) -> bool {
+    if !crate::cuda::shim_asked() {
+        return false;
+    }
     let probe = ["verify", "--device", "cuda-host", "--operator", "squared_norm", "--cases", "0"];
     let output = fortifai(dir, &probe);
     if output.status.code() == Some(3) {

@@ -222,7 +222,7 @@ const FAULTS: [Fault; 24] = [
 ];
 
 #[test]
-#[ignore = "not run yet: which means catches which fault is expected, not measured"]
+#[ignore = "which means catches which fault has not been measured"]
 fn every_planted_fault_is_caught_and_the_sound_sources_pass() {
     if let Err(reason) = Device::host(Schedule::Forward) {
         return skip(&reason.to_string());
