@@ -49,11 +49,11 @@ fn textbook<S: Scalar>(qkv: &[S], dout: &[S], shape: Shape) -> Results<S> {
         let mean = S::sum((0..=i).map(|j| p[j] * dp[j]));
         for j in 0..=i {
             let ds = p[j] * (dp[j] - mean) * scale;
-            for d in 0..hs {
+            for (d, &dy) in dy.iter().enumerate() {
                 let (q, k, v) = (at(0, b, i, h) + d, at(1, b, j, h) + d, at(2, b, j, h) + d);
                 results.dqkv[q] = results.dqkv[q] + ds * qkv[k];
                 results.dqkv[k] = results.dqkv[k] + ds * qkv[q];
-                results.dqkv[v] = results.dqkv[v] + p[j] * dy[d];
+                results.dqkv[v] = results.dqkv[v] + p[j] * dy;
             }
         }
     }
