@@ -16,4 +16,5 @@ pub mod harness;
 pub mod layernorm;
 pub mod linear;
 pub mod model;
+mod optimiser;
 mod truncation;

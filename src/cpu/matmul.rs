@@ -221,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn an_inner_dimension_of_zero_gives_zero_or_adds_nothing() {
+        let (a, b) = (Array2::<f64>::zeros((3, 0)), Array2::zeros((0, 2)));
+        for (write, value) in [(Write::Overwrite, 0.0), (Write::Accumulate, 0.5)] {
+            let mut dst = Array2::from_elem((3, 2), 0.5);
+            matmul(dst.view_mut(), a.view(), b.view(), 1.0, write);
+            assert_eq!(dst, Array2::from_elem((3, 2), value), "{write:?}");
+        }
+    }
+
+    #[test]
     fn a_slice_of_one_row_is_row_major() {
         let (a, b) = (random((3, 1), 5), random((4, 6), 6));
         let mut dst = Array2::from_elem((3, 6), f32::NAN);

@@ -98,8 +98,9 @@ impl Real for f32 {
         const LN_2_HIGH: f32 = 0.693_359_4; // 0x3f318000: 12 trailing zero bits, n·LN_2_HIGH is exact
         const LN_2_LOW: f32 = -2.121_944_4e-4;
         const ROUND: f32 = 12_582_912.0; // 1.5·2^23
+        const LARGEST: f32 = 88.722_83; // the last number whose exponential is finite
         let clamped = if self > -87.3 { self } else { -87.3 };
-        let clamped = if clamped < 88.7 { clamped } else { 88.7 };
+        let clamped = if clamped < LARGEST { clamped } else { LARGEST };
         let shifted = clamped * LOG2_E + ROUND;
         let n = shifted - ROUND;
         let r = (clamped - n * LN_2_HIGH) - n * LN_2_LOW;
@@ -113,7 +114,7 @@ impl Real for f32 {
         let scale = |power: i32| f32::from_bits(((power + 127) as u32) << 23);
         let value = sum * scale(half) * scale(bits - half);
         let value = if self < -87.3 { 0.0 } else { value };
-        let value = if self > 88.722_84 { f32::INFINITY } else { value };
+        let value = if self > LARGEST { f32::INFINITY } else { value };
         if self.is_nan() { self } else { value }
     }
     fn ln(self) -> Self {
@@ -175,6 +176,7 @@ impl Real for f64 {
         const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1; // 0x3fe62e42fee00000
         const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
         const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5·2^52
+        const LARGEST: f64 = 709.782_712_893_384;
         const COEFFICIENTS: [f64; 13] = [
             1.0 / 479_001_600.0,
             1.0 / 39_916_800.0,
@@ -191,7 +193,7 @@ impl Real for f64 {
             1.0,
         ];
         let clamped = if self > -708.3 { self } else { -708.3 };
-        let clamped = if clamped < 709.7 { clamped } else { 709.7 };
+        let clamped = if clamped < LARGEST { clamped } else { LARGEST };
         let shifted = clamped * LOG2_E + ROUND;
         let n = shifted - ROUND;
         let r = (clamped - n * LN_2_HIGH) - n * LN_2_LOW;
@@ -204,7 +206,7 @@ impl Real for f64 {
         let scale = |power: i64| f64::from_bits(((power + 1023) as u64) << 52);
         let value = sum * scale(half) * scale(bits - half);
         let value = if self < -708.3 { 0.0 } else { value };
-        let value = if self > 709.782_712_893_384 { f64::INFINITY } else { value };
+        let value = if self > LARGEST { f64::INFINITY } else { value };
         if self.is_nan() { self } else { value }
     }
     fn ln(self) -> Self {
@@ -255,6 +257,55 @@ mod tests {
         }
         assert!(worst.0 <= 2.0 * f32::EPSILON as f64, "f32 {:e}", worst.0);
         assert!(worst.1 <= 2.0 * f64::EPSILON, "f64 {:e}", worst.1);
+    }
+
+    #[test]
+    fn exp_keeps_its_digits_up_to_where_it_overflows() {
+        // From 0.1 below ln(MAX), number by number near the end.
+        for steps in (0..4_000).chain((4_000..14_000).step_by(10)) {
+            let (x, y) =
+                (88.722_83 - steps as f32 * 8e-6, 709.782_712_893_384 - steps as f64 * 8e-6);
+            let (got, truth) = (Real::exp(x) as f64, (x as f64).exp());
+            assert!((got - truth).abs() <= 2.0 * f32::EPSILON as f64 * truth, "{x}: {got:e}");
+            let (got, truth) = (Real::exp(y), y.exp());
+            assert!((got - truth).abs() <= 2.0 * f64::EPSILON * truth, "{y}: {got:e}");
+        }
+        assert_eq!(Real::exp(88.722_83f32.next_up()), f32::INFINITY);
+        assert_eq!(Real::exp(709.782_712_893_384f64.next_up()), f64::INFINITY);
+    }
+
+    #[test]
+    fn exp_is_zero_from_where_it_would_be_subnormal() {
+        assert!(
+            Real::exp(-87.3f32) >= f32::MIN_POSITIVE && Real::exp(-708.3f64) >= f64::MIN_POSITIVE
+        );
+        assert_eq!(Real::exp((-87.3f32).next_down()), 0.0);
+        assert_eq!(Real::exp((-708.3f64).next_down()), 0.0);
+    }
+
+    #[test]
+    fn the_small_functions_are_those_of_the_numbers() {
+        fn check<R: Real>() {
+            let of = |values: [f64; 4]| values.map(R::of);
+            for ([x, y, z, ln], [ln_1p, root]) in [
+                ([2.0, -3.0, 0.5, 2.0f64.ln()], [3.0f64.ln(), 2.0f64.sqrt()]),
+                ([0.25, 7.0, -1.0, 0.25f64.ln()], [1.25f64.ln(), 0.5]),
+            ] {
+                let (numbers, close) = (of([x, y, z, 0.0]), 4.0 * R::EPSILON.wide());
+                assert_eq!(numbers.map(R::wide), [x, y, z, 0.0]);
+                assert_eq!(numbers[0].max(numbers[1]).wide(), f64::max(x, y));
+                assert_eq!(numbers[1].max(numbers[0]).wide(), f64::max(x, y));
+                assert_eq!(numbers[1].abs().wide(), y.abs());
+                assert_eq!(numbers[0].mul_add(numbers[1], numbers[2]).wide(), x * y + z);
+                assert!((numbers[0].ln().wide() - ln).abs() <= close);
+                assert!((numbers[0].ln_1p().wide() - ln_1p).abs() <= close);
+                assert!((numbers[0].sqrt().wide() - root).abs() <= close);
+            }
+            assert!(R::zero().is_finite() && R::one().is_finite());
+            assert!(!R::NAN.is_finite() && !R::NEG_INFINITY.is_finite());
+        }
+        check::<f32>();
+        check::<f64>();
     }
 
     #[test]

@@ -136,3 +136,25 @@ fn check_memory(bytes: usize, n: usize) -> Result<()> {
         gib(total)
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Cpu;
+
+    const CONFIG: ModelConfig =
+        ModelConfig { layers: 6, heads: 4, channels: 32, context: 64, vocab: 100 };
+
+    #[test]
+    fn buffers_beyond_the_memory_are_refused_before_they_are_made() {
+        let check = |b, t, train| Activations::<Cpu<f32>>::check(&CONFIG, b, t, train);
+        assert!(check(16, 64, true).is_ok() && check(16, 64, false).is_ok());
+        // Ten numbers per channel, token and kept layer, and twenty more: 2^40 tokens of 32 channels
+        // are 2^40·32·80·4 bytes with gradients, and 2^40·32·30·4 without.
+        for (train, size) in [(true, "10485760.0 GiB"), (false, "3932160.0 GiB")] {
+            let message = check(1 << 20, 1 << 20, train).unwrap_err().to_string();
+            assert!(message.contains(&format!("would need {size} for")), "{message}");
+        }
+        assert!(check(usize::MAX, usize::MAX, true).is_err());
+    }
+}

@@ -133,3 +133,53 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout::gpt2(&ModelConfig { layers: 8, heads: 2, channels: 6, context: 5, vocab: 11 })
+    }
+
+    #[test]
+    fn tensors_lie_one_behind_the_other() {
+        let layout = layout();
+        let mut end = 0;
+        for tensor in &layout.tensors {
+            assert_eq!(tensor.span.start, end, "{}", tensor.name);
+            assert_eq!(tensor.span.len, tensor.shape.iter().product::<usize>(), "{}", tensor.name);
+            end += tensor.span.len;
+        }
+        assert_eq!(layout.len, end);
+        // wte, wpe, then 12c² + 13c for each layer, and the last layer norm.
+        assert_eq!(end, 11 * 6 + 5 * 6 + 8 * (12 * 36 + 13 * 6) + 2 * 6);
+        assert_eq!((layout.layers[7].fcproj.weight.len, layout.lnf.bias.len), (24 * 6, 6));
+    }
+
+    #[test]
+    fn residual_projections_start_smaller_by_the_root_of_twice_the_depth() {
+        for tensor in &layout().tensors {
+            let law = match &tensor.name {
+                name if name.ends_with("c_proj.weight") => Initial::Normal(0.02 / 4.0),
+                name if name.ends_with("bias") => Initial::Zeros,
+                name if name.contains("ln_") => Initial::Ones,
+                _ => Initial::Normal(0.02),
+            };
+            assert_eq!(tensor.initial, law, "{}", tensor.name);
+        }
+    }
+
+    #[test]
+    fn stretches_of_equal_decay_are_as_long_as_can_be() {
+        let layout = layout();
+        let spans = layout.decay_spans();
+        assert!(spans.is_sorted_by(|a, b| a.0.start + a.0.len == b.0.start && a.1 != b.1));
+        assert_eq!(spans.iter().map(|(span, _)| span.len).sum::<usize>(), layout.len);
+        for tensor in &layout.tensors {
+            let within = |span: &Span| span.range().contains(&tensor.span.start);
+            let found = spans.iter().find(|(span, _)| within(span)).unwrap();
+            assert_eq!(found.1, tensor.shape.len() == 2, "{}", tensor.name);
+        }
+    }
+}

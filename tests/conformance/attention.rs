@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use fortifai::cpu::Cpu;
+use fortifai::tier::{AttentionShape, Tier};
 use fortifai::verify::operators::attention::Attention;
 
 /// Batches, positions, heads, head size.
@@ -112,4 +113,13 @@ fn attention_survives_extreme_scores() {
         assert!(dv[0] == 3.0 && dv[1].abs() <= 1e-30 && dv[2].abs() <= 1e-30, "{large}: {dv:?}");
         assert!(ran.gradient.iter().all(|g| g.is_finite()), "{large}: {:?}", ran.gradient);
     }
+}
+
+#[test]
+fn every_worker_has_a_workspace_of_its_own() {
+    let shape = AttentionShape { b: 2, t: 100, nh: 3, hs: 4 };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let len = pool.install(|| Cpu::<f64>::new().attention_workspace(shape));
+    // Two blocks of 64 rows of scores and one number per row.
+    assert_eq!(len, 3 * (2 * 64 * 100 + 64));
 }

@@ -70,3 +70,9 @@ fn classifier_in_f32_is_no_worse_than_twice_the_textbook() {
         finish_budget(&budget, &format!("classifier {member:?}"));
     }
 }
+
+#[test]
+fn a_chunk_holds_32_to_512_rows_and_about_eight_million_logits() {
+    let sizes = [(2000, 5), (2000, 1 << 14), (2000, 1 << 16), (2000, 1 << 30), (7, 5), (0, 0)];
+    assert_eq!(sizes.map(|(n, v)| chunk_rows(n, v)), [512, 512, 128, 32, 7, 1]);
+}

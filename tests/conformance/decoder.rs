@@ -213,3 +213,16 @@ fn a_full_cache_is_refused() {
     decoder.step(&[0, 0], &[0, 1]).unwrap();
     assert!(decoder.step(&[0], &[0]).is_err());
 }
+
+#[test]
+fn a_decoder_says_what_it_can_hold() {
+    let model = model(5, 9);
+    for (rows, context) in [(1, 3), (4, 9)] {
+        let decoder = GptDecoder::new(&model, rows, context).unwrap();
+        assert_eq!((decoder.max_rows(), decoder.context()), (rows, context));
+        assert_eq!(decoder.vocab(), model.config.vocab);
+    }
+    // No more positions than the model knows, and at least one row.
+    let decoder = GptDecoder::new(&model, 0, 100).unwrap();
+    assert_eq!((decoder.max_rows(), decoder.context()), (1, 9));
+}

@@ -9,7 +9,11 @@ pub use fortifai::verify::operator::{Finding, Operator, What, dot, minus, normal
 
 use fortifai::tier::Tier;
 use proptest::strategy::Strategy;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use proptest::test_runner::{
+    Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestRng, TestRunner,
+};
+
+const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/conformance.txt");
 
 /// Whether `EXTENSIVE=1` asks for more cases.
 pub fn extensive() -> bool {
@@ -17,14 +21,18 @@ pub fn extensive() -> bool {
 }
 
 /// Runs the check on `cases` values of the strategy (15 times as many if extensive), the same ones
-/// in every run, and shrinks the first that fails.
+/// in every run, and shrinks the first that fails; its seed is kept in `tests/regressions` and tried
+/// first from then on.
 pub fn for_all<S: Strategy>(
     cases: u32,
     strategy: S,
     check: impl Fn(S::Value) -> Result<(), Finding>,
 ) {
-    let cases = if extensive() { 15 * cases } else { cases };
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: if extensive() { 15 * cases } else { cases },
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
+        ..Config::default()
+    };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let result = runner

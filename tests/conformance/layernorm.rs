@@ -1,7 +1,7 @@
 //! Layer normalisation, alone and with the residual sum in front.
 
 use super::harness::*;
-use fortifai::cpu::Cpu;
+use fortifai::cpu::{Cpu, layernorm};
 use fortifai::verify::operators::layernorm::{BRANCHES, Layernorm, ResidualLayernorm};
 
 const FIXED: [(usize, usize); 15] = [
@@ -57,4 +57,20 @@ fn one_channel_gives_the_bias_and_no_gradient() {
     let ran = op.run(&Cpu::<f32>::new(), &point, &[1.0; 5], &[0.0; 7]).unwrap();
     assert_eq!(ran.outputs, [0.25; 5]);
     assert_eq!(ran.gradient, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0]);
+}
+
+#[test]
+fn wrong_lengths_are_refused_before_anything_is_written() {
+    let refused = |out: usize, mean: usize, rstd: usize| {
+        let (mut out, mut mean, mut rstd) = (vec![0.5; out], vec![0.5; mean], vec![0.5; rstd]);
+        let (x, one) = ([1.0, 2.0, 3.0, 4.0], [1.0; 2]);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            layernorm::forward(&mut out, &mut mean, &mut rstd, &x, &one, &one);
+        }));
+        let untouched = [out, mean, rstd].concat().iter().all(|&value| value == 0.5);
+        assert_eq!(result.is_err(), untouched, "refused and written, or neither");
+        untouched
+    };
+    assert!(!refused(4, 2, 2));
+    assert!(refused(2, 1, 1) && refused(4, 1, 1) && refused(4, 3, 3) && refused(4, 2, 1));
 }

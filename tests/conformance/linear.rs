@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use fortifai::cpu::Cpu;
-use fortifai::tier::{LinearShape, Tier};
+use fortifai::tier::{Affine, LinearShape, Span, Tier};
 use fortifai::verify::operators::linear::Linear;
 use fortifai_oracle::linear;
 
@@ -89,4 +89,18 @@ fn close(got: &[f64], truth: &[f64], what: &str) {
         let error = (got - truth).abs();
         assert!(error <= 1e-12 * truth.abs().max(1.0), "{what} {index}: {got} not {truth}");
     }
+}
+
+#[test]
+fn a_layer_may_have_no_bias() {
+    let (tier, shape) = (Cpu::<f64>::new(), LinearShape { n: 3, c: 4, oc: 5 });
+    let (x, weight) = (normals(&mut stream(1), 12), normals(&mut stream(2), 20));
+    let mut params = Arena::of_parameters();
+    let affine = Affine { weight: params.push(&weight), bias: Span { start: 0, len: 0 } };
+    let params = params.upload(&tier).unwrap();
+    let mut out = blank(&tier, 15);
+    tier.linear_forward(&mut out, &act(&tier, &x), &params, affine, shape).unwrap();
+    let truth: Vec<f64> =
+        x.chunks_exact(4).flat_map(|x| linear::forward(x, &weight, &[0.0; 5])).collect();
+    close(&read(&tier, &out, 15), &truth, "linear without bias");
 }

@@ -217,3 +217,44 @@ fn logits_never_depend_on_later_tokens() {
         }
     }
 }
+
+#[test]
+fn parameters_are_given_back_as_they_were_set() {
+    let config = ModelConfig { layers: 1, heads: 1, channels: 2, context: 3, vocab: 4 };
+    let case = Case::new(config, 1, 3, 0.3, 1);
+    let mut model = case.model(Cpu::<f64>::new()).unwrap();
+    assert_eq!(model.get_params().unwrap(), case.params);
+    let others: Vec<f64> = case.params.iter().map(|x| 1.0 - x).collect();
+    model.set_params(&others).unwrap();
+    assert_eq!(model.get_params().unwrap(), others);
+    let mut moments = model.tier.master(others.len()).unwrap();
+    model.tier.upload_master(&mut moments, &others).unwrap();
+    assert_eq!(model.tier.download_master(&moments).unwrap(), others);
+}
+
+#[test]
+fn sequences_that_do_not_fit_are_refused() {
+    let config = ModelConfig { layers: 1, heads: 1, channels: 2, context: 4, vocab: 5 };
+    let model = Case::new(config, 1, 1, 0.3, 1).model(Cpu::<f64>::new()).unwrap();
+    // Sequences and positions of the buffers, tokens, sequence length, what is wrong.
+    for (b, held, tokens, t, wrong) in [
+        (2, 4, vec![0; 8], 4, None),
+        (2, 3, vec![4; 6], 3, None),
+        (3, 3, vec![1; 8], 2, None),
+        (2, 4, vec![], 2, Some("cut into sequences of 2")),
+        (2, 4, vec![0; 4], 0, Some("cut into sequences of 0")),
+        (2, 4, vec![0; 5], 2, Some("cut into sequences of 2")),
+        (2, 6, vec![0; 5], 5, Some("context of 4")),
+        (4, 2, vec![0; 4], 4, Some("buffers for 8 tokens")),
+        (2, 3, vec![0; 8], 2, Some("buffers for 6 tokens")),
+        (2, 4, vec![0, 5], 2, Some("Token 5 lies outside the model's vocabulary of 5")),
+    ] {
+        let mut acts = Activations::new(&model.tier, &model.config, b, held, false).unwrap();
+        let said = model.logits(&mut acts, &tokens, t).err().map(|error| error.to_string());
+        let as_it_should = match (&said, wrong) {
+            (Some(said), Some(wrong)) => said.contains(wrong),
+            (said, wrong) => said.is_none() && wrong.is_none(),
+        };
+        assert!(as_it_should, "[{b}, {held}], {} tokens by {t}: {said:?}", tokens.len());
+    }
+}

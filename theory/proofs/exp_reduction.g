@@ -1,7 +1,7 @@
 # The f32 exponential of the CPU tier (src/cpu/real.rs, fn exp of f32): from x to r = x − n ln 2.
 #
 # Given: LN2, to eleven digits (exponential.v, ln_two_digits).
-# Shown for every f32 x in [−87.31, 88.7]: the true remainder R = x − n ln 2 has |R| ≤ 0.3467, and
+# Shown for every f32 x in [−87.31, 88.722832]: the true remainder R = x − n ln 2 has |R| ≤ 0.3467, and
 # the computed r is within 2.4e−8 of it.
 
 # Modelled: src/cpu/real.rs: const LN_2_HIGH: f32 = 0.693_359_4;
@@ -29,7 +29,7 @@ r = f(near - low);
 
 R = x - n * LN2;
 
-{ x in [-87.31, 88.7] /\ LN2 in [0.69314718055, 0.69314718057]
+{ x in [-87.31, 88.722832] /\ LN2 in [0.69314718055, 0.69314718057]
   -> |R| <= 0.3467 /\ |r - R| <= 2.4e-8 }
 
 # n is the nearest integer to y: the two last bits of 1.5·2^23 + y are its units.

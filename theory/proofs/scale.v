@@ -1,6 +1,6 @@
 (* The last step of the f32 exponential: value = sum · 2^half · 2^(n − half), with n the integer and
    sum ≈ e^R, so that sum·2^n ≈ e^x. Where nothing is subnormal the products are exact, and for x in
-   [−87.31, 88.7] nothing is subnormal and nothing overflows. *)
+   [−87.31, 88.722832] nothing is subnormal and nothing overflows. *)
 
 (* Modelled: src/cpu/real.rs: let value = sum * scale(half) * scale(bits - half);
    Modelled: src/cpu/real.rs: let value = if self < -87.3 { 0.0 } else { value }; *)
@@ -38,7 +38,7 @@ Qed.
 
 (* Two units above e^x is still below 2^128. *)
 Theorem exp_stays_finite x :
-  x <= 88.7 -> (1 + / 4194304) * exp x < bpow radix2 128.
+  x <= 88.722832 -> (1 + / 4194304) * exp x < bpow radix2 128.
 Proof.
   intro H. pose proof ln_two_digits. rewrite power_of_two. pose proof (exp_pos x).
   replace (128 * ln 2) with (x + (128 * ln 2 - x)) by ring. rewrite exp_plus.
