@@ -65,7 +65,8 @@ fn a_run_on_the_kernels_reaches_its_report_with_the_same_bits_twice() {
     let narrow = heldout(&narrow).unwrap();
     assert!((narrow - cpu).abs() < 0.1 * cpu, "{narrow} nats in bf16, on the CPU {cpu}");
 
-    let model = ["evaluate", "kernels", "kernels/samples/ce-seed1-gen0.txt", "--chain", "ce-seed1", "--json"];
+    std::fs::write(dir.path().join("words.txt"), "apples wagons weary broken").unwrap();
+    let model = ["evaluate", "kernels", "words.txt", "--chain", "ce-seed1", "--json"];
     let score = |device: &str| {
         let output = fortifai(dir.path(), &[&model[..], &["--device", device]].concat());
         assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
