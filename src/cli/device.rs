@@ -73,20 +73,31 @@ pub trait Work {
 }
 
 impl OnDevice {
+    /// The device that is meant: `auto` is the first CUDA device, or the CPU where there is none.
+    ///
+    /// # Errors
+    /// If there is a driver that does not answer.
+    pub fn meant(self) -> Result<Self> {
+        let device = match self.device {
+            DeviceName::Auto => match probe() {
+                Ok(_) => DeviceName::Cuda(0),
+                Err(ProbeError::NoDriver | ProbeError::NoDevice) => DeviceName::Cpu,
+                Err(other) => return Err(Error::environment(other.to_string())),
+            },
+            other => other,
+        };
+        Ok(Self { device, ..self })
+    }
+
     /// Does the work on the device asked for.
     ///
     /// # Errors
     /// If there is no such device, or those of the work.
     pub fn run<W: Work>(self, work: W) -> Result<W::Output> {
-        let device = match self.device {
-            DeviceName::Cpu => None,
+        let device = match self.meant()?.device {
+            DeviceName::Cpu | DeviceName::Auto => None,
             DeviceName::Cuda(number) => Some(Device::cuda(number)?),
             DeviceName::CudaHost => Some(Device::host(Schedule::default())?),
-            DeviceName::Auto => match probe() {
-                Ok(_) => Some(Device::cuda(0)?),
-                Err(ProbeError::NoDriver | ProbeError::NoDevice) => None,
-                Err(other) => return Err(Error::environment(other.to_string())),
-            },
         };
         match (device, self.precision) {
             (None, Precision::F32) => work.run(&Cpu::<f32>::new()),

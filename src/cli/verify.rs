@@ -69,9 +69,8 @@ pub(super) fn execute(arguments: &Arguments) -> Result<()> {
 }
 
 fn verify(arguments: &Arguments) -> Result<()> {
-    if arguments.machine.device != DeviceName::Cpu
-        && (arguments.self_test || arguments.golden.is_some())
-    {
+    let machine = arguments.machine.meant()?;
+    if machine.device != DeviceName::Cpu && (arguments.self_test || arguments.golden.is_some()) {
         return Err(Error::input(
             "--self-test and --golden are about double precision, which the CPU alone has; leave out \
              --device.",
@@ -87,7 +86,7 @@ fn verify(arguments: &Arguments) -> Result<()> {
     let plan = Plan {
         operator: arguments.operator.clone(),
         seed: arguments.seed,
-        cases: arguments.cases.unwrap_or(match arguments.machine.device {
+        cases: arguments.cases.unwrap_or(match machine.device {
             DeviceName::CudaHost => 8,
             _ => 64,
         }) as usize,
@@ -112,14 +111,14 @@ fn verify(arguments: &Arguments) -> Result<()> {
         bar.set_message(name.to_owned());
         bar.inc(1);
     };
-    let certificate = match arguments.machine.device {
+    let certificate = match machine.device {
         DeviceName::Cpu => run(&Cpu::<f64>::new(), &Cpu::<f32>::new(), &plan, done),
         _ => {
-            let stored = match arguments.machine.precision {
+            let stored = match machine.precision {
                 Precision::F32 => Stored::Single,
                 Precision::Bf16 => Stored::Bf16,
             };
-            arguments.machine.run(OnTier { plan: &plan, stored, done: &done })?
+            machine.run(OnTier { plan: &plan, stored, done: &done })?
         }
     };
     bar.finish_and_clear();

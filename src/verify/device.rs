@@ -4,7 +4,7 @@
 use super::budget::{Budget, Stored};
 use super::certificate::Certificate;
 use super::operator::{Finding, Operator, What, ensure, minus, normals, stream};
-use super::single::{self, TOLERANCES};
+use super::single;
 use super::suite::{Checks, Plan, RAGGED, SINGLE_CASES, Shapes, visit};
 use crate::cpu::Cpu;
 use crate::tier::Tier;
@@ -47,10 +47,10 @@ fn tolerance(stored: Stored) -> f64 {
     }
 }
 
-/// Of whole models, in the order of [`TOLERANCES`].
+/// Of whole models, in the order of [`single::TOLERANCES`].
 fn model_tolerances(stored: Stored) -> [(&'static str, f64); 3] {
     match stored {
-        Stored::Single => TOLERANCES,
+        Stored::Single => [("loss", 1e-6), ("logits", 1e-5), ("gradients", 1e-4)],
         Stored::Bf16 => [("loss", 1e-2), ("logits", 0.1), ("gradients", 0.1)],
     }
 }
