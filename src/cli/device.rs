@@ -76,7 +76,7 @@ impl OnDevice {
     /// The device that is meant: `auto` is the first CUDA device, or the CPU where there is none.
     ///
     /// # Errors
-    /// If there is a driver that does not answer.
+    /// If there is a driver that does not answer, or the CPU is asked for bf16.
     pub fn meant(self) -> Result<Self> {
         let device = match self.device {
             DeviceName::Auto => match probe() {
@@ -86,6 +86,11 @@ impl OnDevice {
             },
             other => other,
         };
+        if device == DeviceName::Cpu && self.precision == Precision::Bf16 {
+            return Err(Error::input(
+                "--precision bf16 is for CUDA devices; the CPU computes in f32.",
+            ));
+        }
         Ok(Self { device, ..self })
     }
 
@@ -100,10 +105,7 @@ impl OnDevice {
             DeviceName::CudaHost => Some(Device::host(Schedule::default())?),
         };
         match (device, self.precision) {
-            (None, Precision::F32) => work.run(&Cpu::<f32>::new()),
-            (None, Precision::Bf16) => {
-                Err(Error::input("--precision bf16 is for CUDA devices; the CPU computes in f32."))
-            }
+            (None, _) => work.run(&Cpu::<f32>::new()),
             (Some(device), Precision::F32) => work.run(&Cuda::<f32>::new(device)?),
             (Some(device), Precision::Bf16) => work.run(&Cuda::<bf16>::new(device)?),
         }

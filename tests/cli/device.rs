@@ -26,7 +26,9 @@ fn a_device_that_does_not_exist_is_refused_in_one_sentence() {
     for bad in ["gpu", "cuda:x", "cuda:-1", "CUDA"] {
         refused(dir.path(), &["verify", "--device", bad], "cpu, cuda, cuda:N, cuda-host or auto");
     }
-    refused(dir.path(), &["train", "--precision", "bf16"], "the CPU computes in f32");
+    for command in ["train", "verify"] {
+        refused(dir.path(), &[command, "--precision", "bf16"], "the CPU computes in f32");
+    }
     refused(dir.path(), &["verify", "--device", "cuda-host", "--self-test"], "--device");
     for command in ["verify", "collapse", "train"] {
         let output = fortifai(dir.path(), &[command, "--device", "cuda:97"]);
