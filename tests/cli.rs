@@ -1,6 +1,7 @@
 //! The binary: exit codes, sentences, and that bad input overwrites nothing.
 
 mod device;
+mod onset;
 mod theory;
 
 use std::path::Path;

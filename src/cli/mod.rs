@@ -6,6 +6,7 @@ mod estimate;
 mod evaluate;
 mod generate;
 mod model_dir;
+mod onset;
 mod progress;
 mod report;
 mod settings;
@@ -40,6 +41,7 @@ enum Command {
     Generate(generate::Arguments),
     Evaluate(evaluate::Arguments),
     Report(report::Arguments),
+    Onset(onset::Arguments),
     Theory(theory::Arguments),
     Verify(verify::Arguments),
 }
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => (arguments.json(), generate::execute(arguments)),
         Command::Evaluate(arguments) => (arguments.json(), evaluate::execute(arguments)),
         Command::Report(arguments) => (arguments.json(), report::execute(arguments)),
+        Command::Onset(arguments) => (arguments.json(), onset::execute(arguments)),
         Command::Theory(arguments) => (arguments.json(), theory::execute(arguments)),
         Command::Verify(arguments) => (arguments.json(), verify::execute(arguments)),
     };

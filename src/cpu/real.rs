@@ -279,6 +279,8 @@ mod tests {
         assert!(
             Real::exp(-87.3f32) >= f32::MIN_POSITIVE && Real::exp(-708.3f64) >= f64::MIN_POSITIVE
         );
+        assert!((Real::exp(-87.3f32) / (-87.3f32).exp() - 1.0).abs() <= 4.0 * f32::EPSILON);
+        assert!((Real::exp(-708.3f64) / (-708.3f64).exp() - 1.0).abs() <= 4.0 * f64::EPSILON);
         assert_eq!(Real::exp((-87.3f32).next_down()), 0.0);
         assert_eq!(Real::exp((-708.3f64).next_down()), 0.0);
     }

@@ -6,4 +6,5 @@ pub mod confidence;
 pub mod diversity;
 pub mod histogram;
 pub mod interval;
+pub mod onset;
 pub mod retention;

@@ -125,6 +125,18 @@ fn a_singular_covariance_is_sampled_in_its_own_directions() {
 }
 
 #[test]
+fn a_law_of_no_variance_is_drawn_at_its_mean() {
+    let mut law = MultiGaussian::standard(3, Divisor::Mle);
+    law.covariance.fill(0.0);
+    law.mean[1] = 2.0;
+    let mut stream = Stream::new(1, "test", 0, 0);
+    for mut pool in [law.pool(), law.pool_of_samples()] {
+        law.draw(&mut pool, 5, 1.0, &mut stream);
+        assert_eq!(law.fit(&pool).expect("five"), law);
+    }
+}
+
+#[test]
 fn a_collapsed_chain_ends_at_zero_and_not_at_an_error() {
     let truth = Gaussian::standard(Divisor::Unbiased);
     let end = last(&truth, &Recursion::replace(2), 5_000, 1, 0).expect("n = 2");
