@@ -34,37 +34,34 @@ struct Operand {
   }
 
   // Entry `w` of m or n, term `k`.
-  SHIM_QUIET float at(const char* window, int w, int k) const {
+  SHIM_BARE float at(const char* window, int w, int k) const {
     u32 address = mn ? start + u32(w / 64) * leading + u32(k / 8) * stride + u32(k % 8 * 128 + w % 64 * 2)
                      : start + u32(w / 8) * stride + u32(w % 8 * 128 + k * 2);
-    const volatile u16* number = reinterpret_cast<const volatile u16*>(window + swizzled_address(address));
-    return bits<float>(u32(*number) << 16);
+    address ^= (address >> 7 & 7) << 4;  // the swizzle
+    u32 number = u32(*reinterpret_cast<const u16*>(window + address)) << 16;
+    float value;
+    memcpy(&value, &number, sizeof value);
+    return value;
   }
 };
 
 // sums [64, n] += a [64, 16] b [16, n]: rows 16w + g and 16w + g + 8 belong to lanes 4g to 4g + 3 of warp w,
 // each with pairs of columns 8 apart.
-SHIM_QUIET inline void multiply(const Wgmma& product, const Site& site) {
-  Operand a = Operand::of(product.a, product.a_mn, 64, site);
-  Operand b = Operand::of(product.b, product.b_mn, product.n, site);
-  const char* window = dynamic_piece(site.what).start - WINDOW;
+SHIM_BARE inline void multiply(const Wgmma& product, const Operand& a, const Operand& b, const char* window) {
+  int n = product.n;
   float right[16][256], left[16], sums[256];
   for (int k = 0; k < 16; k++) {
-    for (int j = 0; j < product.n; j++) right[k][j] = b.at(window, j, k);
+    for (int j = 0; j < n; j++) right[k][j] = b.at(window, j, k);
   }
   for (int i = 0; i < 64; i++) {
     float* const* owners = product.sums + i / 16 * 32 + i % 8 * 4;
-    int upper = i % 16 / 8;
+    int upper = i % 16 / 8 * 2;
     for (int k = 0; k < 16; k++) left[k] = a.at(window, i, k);
-    for (int j = 0; j < product.n; j++) {
-      sums[j] = const_cast<volatile float*>(owners[j % 8 / 2])[j / 8 * 4 + upper * 2 + j % 2];
-    }
+    for (int j = 0; j < n; j++) sums[j] = owners[j % 8 / 2][j / 8 * 4 + upper + j % 2];
     for (int k = 0; k < 16; k++) {
-      for (int j = 0; j < product.n; j++) sums[j] += left[k] * right[k][j];
+      for (int j = 0; j < n; j++) sums[j] += left[k] * right[k][j];
     }
-    for (int j = 0; j < product.n; j++) {
-      const_cast<volatile float*>(owners[j % 8 / 2])[j / 8 * 4 + upper * 2 + j % 2] = sums[j];
-    }
+    for (int j = 0; j < n; j++) owners[j % 8 / 2][j / 8 * 4 + upper + j % 2] = sums[j];
   }
 }
 
@@ -139,7 +136,9 @@ struct WaitWgmma {
     for (int i = 0; i < group.count; i++) {
       Wgmma& product = group.products[i];
       if (product.group + u64(ask.left) < group.committed) {
-        multiply(product, ask.site);
+        Operand a = Operand::of(product.a, product.a_mn, 64, ask.site);
+        Operand b = Operand::of(product.b, product.b_mn, product.n, ask.site);
+        multiply(product, a, b, dynamic_piece(ask.site.what).start - WINDOW);
       } else {
         if (kept != i) group.products[kept] = product;
         kept++;
