@@ -97,9 +97,9 @@ impl Device {
         }
     }
 
-    /// Describes a row-major matrix `[rows, columns]`, whose rows begin `stride` elements apart, to the
-    /// bulk tensor copy engine: boxes `[box_rows, box_columns]` with the 128-byte swizzle, zeros
-    /// beyond the edges.
+    /// Describes a row-major matrix `[rows, columns]`, whose rows begin `stride` elements apart, to
+    /// the bulk tensor copy engine: boxes `[box_rows, box_columns]` with the 128-byte swizzle,
+    /// zeros beyond the edges.
     ///
     /// # Errors
     /// If the engine cannot do the shape: addresses and strides are multiples of 16 bytes, a row of

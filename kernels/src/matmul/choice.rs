@@ -8,8 +8,8 @@ use crate::{Device, KernelError, Precision, Result, Storage, View};
 pub(super) const FEW: usize = 16;
 /// With fewer large tiles than this, small ones keep more of a device busy.
 const BUSY: usize = 128;
-/// Multiprocessors of the devices with `wgmma`. A constant, so that the rung, and with it the bits of a
-/// product, depends on its shape alone.
+/// Multiprocessors of the devices with `wgmma`. A constant, so that the rung, and with it the bits
+/// of a product, depends on its shape alone.
 const HOPPER: usize = 132;
 
 /// How a product runs.
@@ -73,8 +73,8 @@ pub(super) fn plan<A: Storage>(
     Ok(Plan { rung, tile, splits })
 }
 
-/// Whether the wide tiles of `wgmma` are done sooner. The device works on [`HOPPER`] at a time; a wide one has
-/// twice the work, but a narrow one reads 4/3 as much per multiply-add.
+/// Whether the wide tiles of `wgmma` are done sooner. The device works on [`HOPPER`] at a time; a
+/// wide one has twice the work, but a narrow one reads 4/3 as much per multiply-add.
 fn wide(narrow_tiles: usize, wide_tiles: usize) -> bool {
     let rounds = |tiles: usize| tiles.div_ceil(HOPPER);
     2 * 3 * rounds(wide_tiles) <= 4 * rounds(narrow_tiles)

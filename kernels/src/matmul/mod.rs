@@ -76,7 +76,8 @@ pub enum Rung {
     FewRows,
     /// Tensor cores through `mma.sync`: bf16 with rows at multiples of 16 bytes.
     Mma,
-    /// Tensor cores through `wgmma` on compute capability 9.0: bf16 with rows at multiples of 16 bytes.
+    /// Tensor cores through `wgmma` on compute capability 9.0: bf16 with rows at multiples of 16
+    /// bytes.
     Wgmma,
 }
 
@@ -130,8 +131,8 @@ impl Strides {
 pub enum Tile {
     /// 128 × 128 entries, of [`Rung::Wgmma`] 128 × 256.
     Large,
-    /// 64 × 64 entries, of [`Rung::Wgmma`] 128 × 128, for products that would leave much of a device
-    /// idle.
+    /// 64 × 64 entries, of [`Rung::Wgmma`] 128 × 128, for products that would leave much of a
+    /// device idle.
     Small,
 }
 
@@ -167,9 +168,9 @@ pub struct Options<'a> {
 /// | `b` | `[k, n]`, NT `[n, k]` | right operand |
 ///
 /// Two runs give the same bits. Without a wish for a rung, products of up to 16 rows (NN and NT) run
-/// on [`Rung::FewRows`]; others in bf16, if addresses are multiples of 16 bytes and strides of 8 elements,
-/// on [`Rung::Wgmma`] if the device has compute capability 9.0 and the product at least 66 of its
-/// smaller tiles, or on [`Rung::Mma`] from 8.0 on; the rest on [`Rung::Tiled`].
+/// on [`Rung::FewRows`]; others in bf16, if addresses are multiples of 16 bytes and strides of 8
+/// elements, on [`Rung::Wgmma`] if the device has compute capability 9.0 and the product at least
+/// 66 of its smaller tiles, or on [`Rung::Mma`] from 8.0 on; the rest on [`Rung::Tiled`].
 ///
 /// # Errors
 /// If the device fails, or cannot run the rung that was asked for.

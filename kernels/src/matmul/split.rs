@@ -3,9 +3,9 @@
 use super::Product;
 use crate::ViewMut;
 
-/// Rows and columns of the tiles that are counted, and how many a large device works on at the same time
-/// (of `wgmma`'s, of twice the size, half as many). Constants, so that the number of splits, and with it
-/// the bits of a product, depends on its shape alone.
+/// Rows and columns of the tiles that are counted, and how many a large device works on at the same
+/// time (of `wgmma`'s, of twice the size, half as many). Constants, so that the number of splits,
+/// and with it the bits of a product, depends on its shape alone.
 const EDGE: usize = 128;
 const AT_ONCE: usize = 264;
 /// Multiply-adds in the time of a byte to or from memory.

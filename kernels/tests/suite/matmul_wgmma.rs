@@ -8,8 +8,8 @@ use fortifai_kernels::{Device, Launch, Result};
 use half::bf16;
 use rayon::prelude::*;
 
-/// Below, at and above steps of 16 terms, slabs of 64 and both rings, of 4 and 6; tiles of both sizes, and
-/// more tiles than blocks.
+/// Below, at and above steps of 16 terms, slabs of 64 and both rings, of 4 and 6; tiles of both
+/// sizes, and more tiles than blocks.
 const SHAPES: [[usize; 3]; 12] = [
     [1, 1, 1],
     [2, 3, 15],
