@@ -77,7 +77,7 @@ pub(super) fn plan<A: Storage>(
 /// wide one has twice the work, but a narrow one reads 4/3 as much per multiply-add.
 fn wide(narrow_tiles: usize, wide_tiles: usize) -> bool {
     let rounds = |tiles: usize| tiles.div_ceil(HOPPER);
-    2 * 3 * rounds(wide_tiles) <= 4 * rounds(narrow_tiles)
+    2 * 3 * rounds(wide_tiles) < 4 * rounds(narrow_tiles)
 }
 
 /// Whether all rows of a bf16 matrix begin at multiples of 16 bytes.
