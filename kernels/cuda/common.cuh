@@ -20,7 +20,7 @@ typedef long long i64;
 // A kernel of at most THREADS threads per block:
 //     KERNEL(256, layernorm_forward)(float* out, int n) { … }
 //     EXPORT(layernorm_forward)
-// Parameters are pointers, int, u32, u64, float, double, or a TensorMap by value.
+// Parameters are pointers, int, u32, u64, float, double, or a `const __grid_constant__ TensorMap`.
 #define KERNEL(THREADS, NAME) extern "C" __global__ void __launch_bounds__(THREADS) NAME
 #define EXPORT(NAME)
 #define DEVICE __device__ __forceinline__
@@ -35,6 +35,11 @@ extern __shared__ __align__(1024) u8 fortifai_dynamic_shared[];
 #define INFINITY_F __int_as_float(0x7f800000)
 
 #endif
+
+// How the bulk copy engine finds a matrix: the driver's encoding, or the shim's (`Device::tensor_map`).
+struct alignas(64) TensorMap {
+  u64 words[16];
+};
 
 // 16 bits of a float, rounded to nearest even.
 struct bf16 {

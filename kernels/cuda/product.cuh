@@ -28,7 +28,7 @@ struct Product {
   act* out;
   float* wide;
   const act *a, *b, *bias;
-  int m, n, row_end, k_begin, k_end, out_stride, a_stride, b_stride;
+  int m, n, k, row_end, k_begin, k_end, out_stride, a_stride, b_stride;
   float alpha;
   bool accumulate;
 };
@@ -38,8 +38,8 @@ constexpr int SPLIT_UNIT = 64;
 
 // Applies the limit, then gives split blockIdx.z of gridDim.z its share of the terms.
 DEVICE Product product_of(PRODUCT_PARAMETERS) {
-  Product p = {out,        wide,     a,        b,     bias,           m, n, m, 0, k,
-               out_stride, a_stride, b_stride, alpha, accumulate != 0};
+  Product p = {out, wide,       a,        b,        bias,  m,              n, k, m, 0,
+               k,   out_stride, a_stride, b_stride, alpha, accumulate != 0};
   if (limit) {
     int most = int(min(*limit, u32(inner ? k : m)));
     (inner ? p.k_end : p.row_end) = most;
@@ -57,15 +57,21 @@ struct Tile {
   int row, column;
 };
 
-// The first row and column of this block's tile of BM × BN. Blocks that run at the same time work on
+// The first row and column of tile `number` of BM × BN. Blocks that run at the same time work on
 // 8 rows of tiles, so that what they read of `a` stays in the cache while they walk through `b`.
 template <int BM, int BN>
-DEVICE Tile tile_of(const Product& p) {
+DEVICE Tile tile_of(const Product& p, int number) {
   const int GROUP = 8;
-  int rows = (p.m + BM - 1) / BM, columns = (p.n + BN - 1) / BN, block = int(blockIdx.x);
-  int first = block / (GROUP * columns) * GROUP, within = block - first * columns;
+  int rows = (p.m + BM - 1) / BM, columns = (p.n + BN - 1) / BN;
+  int first = number / (GROUP * columns) * GROUP, within = number - first * columns;
   int height = min(GROUP, rows - first);
   return Tile{(first + within % height) * BM, within / height * BN};
+}
+
+// This block's, where each has one.
+template <int BM, int BN>
+DEVICE Tile tile_of(const Product& p) {
+  return tile_of<BM, BN>(p, int(blockIdx.x));
 }
 
 // Four neighbours, read or written at once where they are aligned.
@@ -124,10 +130,10 @@ DEVICE int waiting(int row, int column) {
 }
 
 template <int BM, int BN, int THREADS, class T>
-DEVICE void finish_rows(T* out, const Product& p, Tile tile, const Quad<float>* sums) {
+DEVICE void finish_rows(T* out, const Product& p, Tile tile, const Quad<float>* sums, int thread) {
   constexpr int ACROSS = BN / 4, STEP = THREADS / ACROSS, BATCH = 4;
   static_assert(THREADS % ACROSS == 0 && BM % (STEP * BATCH) == 0, "whole batches");
-  int column = int(threadIdx.x) % ACROSS * 4, first = int(threadIdx.x) / ACROSS;
+  int column = thread % ACROSS * 4, first = thread / ACROSS;
   T* corner = out + u64(tile.row) * u64(p.out_stride) + tile.column + column;
   const act* bias = p.bias ? p.bias + tile.column : nullptr;
   bool inside = tile.row + BM <= p.row_end && tile.column + BN <= p.n;
@@ -151,7 +157,7 @@ DEVICE void finish_rows(T* out, const Product& p, Tile tile, const Quad<float>* 
     }
   } else {
 #pragma unroll 1
-    for (int entry = int(threadIdx.x); entry < BM * BN; entry += THREADS) {
+    for (int entry = thread; entry < BM * BN; entry += THREADS) {
       int row = entry / BN, column = entry % BN;
       finish_entry(out, p, tile.row + row, tile.column + column,
                    sums[waiting<BN>(row, column)].v[column % 4]);
@@ -159,12 +165,18 @@ DEVICE void finish_rows(T* out, const Product& p, Tile tile, const Quad<float>* 
   }
 }
 
-// BM rows of a tile, once all their sums wait in shared memory.
+// BM rows of a tile, once all their sums wait in shared memory, by `thread` of THREADS.
+template <int BM, int BN, int THREADS>
+DEVICE void finish_tile(const Product& p, Tile tile, const Quad<float>* sums, int thread) {
+  if (p.wide) {
+    finish_rows<BM, BN, THREADS>(p.wide + slice(p), p, tile, sums, thread);
+  } else {
+    finish_rows<BM, BN, THREADS>(p.out + slice(p), p, tile, sums, thread);
+  }
+}
+
+// By the whole block.
 template <int BM, int BN, int THREADS>
 DEVICE void finish_tile(const Product& p, Tile tile, const Quad<float>* sums) {
-  if (p.wide) {
-    finish_rows<BM, BN, THREADS>(p.wide + slice(p), p, tile, sums);
-  } else {
-    finish_rows<BM, BN, THREADS>(p.out + slice(p), p, tile, sums);
-  }
+  finish_tile<BM, BN, THREADS>(p, tile, sums, int(threadIdx.x));
 }

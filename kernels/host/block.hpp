@@ -27,6 +27,7 @@ struct Block {
   Meeting<32> warps[MOST / 32]{};
   Meeting<128> warpgroups[MOST / 128]{};
   SharedMemory shared{};
+  Asynchronous async;
   Fibers fibers;
 
   bool failed;
@@ -211,6 +212,7 @@ SHIM_QUIET void Block::run(u64 seed) {
   random_state = seed;
   started = returned = ready_count = polling_count = 0;
   failed = false;
+  async.reset();
 #ifdef SHIM_TSAN
   fibers.main.context = __tsan_get_current_fiber();
 #endif

@@ -166,6 +166,8 @@ struct Fibers {
   Fiber main;             // the operating system thread's own stack
 
   ~Fibers() {
+    // What is mapped there next is nobody's stack.
+    for (int i = 0; i < made; i++) clear(*number(i));
     for (int i = 0; i < made; i += CHUNK) munmap(chunks[i / CHUNK], (CHUNK + 1) * STACK);
   }
 

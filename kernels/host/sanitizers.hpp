@@ -23,6 +23,10 @@ extern "C" void AnnotateIgnoreReadsEnd(const char* file, int line);
 #define SHIM_QUIET
 #endif
 
+// What hardware does in a block's stead, on memory whose bounds the shim has checked.
+#define SHIM_BARE \
+  __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
+
 namespace shim {
 namespace {
 

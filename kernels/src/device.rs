@@ -97,27 +97,29 @@ impl Device {
         }
     }
 
-    /// Describes a row-major matrix `[rows, columns]` to the bulk tensor copy engine: boxes of
-    /// `box_rows × box_columns` with the 128-byte swizzle, zeros beyond the edges.
+    /// Describes a row-major matrix `[rows, columns]`, whose rows begin `stride` elements apart, to
+    /// the bulk tensor copy engine: boxes `[box_rows, box_columns]` with the 128-byte swizzle,
+    /// zeros beyond the edges.
     ///
     /// # Errors
-    /// If the engine cannot do the shape: addresses and rows are multiples of 16 bytes, a row of
+    /// If the engine cannot do the shape: addresses and strides are multiples of 16 bytes, a row of
     /// the box has at most 128 bytes, a box at most 256 rows.
     ///
     /// # Panics
-    /// If the matrix is shorter than its shape says.
+    /// If the matrix is shorter than its shape says, or its rows overlap.
     pub fn tensor_map<T: Element>(
         &self,
         matrix: View<T>,
-        rows: usize,
-        columns: usize,
-        box_rows: usize,
-        box_columns: usize,
+        [rows, columns]: [usize; 2],
+        stride: usize,
+        [box_rows, box_columns]: [usize; 2],
     ) -> Result<TensorMap> {
-        assert!(matrix.len() >= rows * columns, "Device::tensor_map: length of the matrix");
+        assert!(stride >= columns, "Device::tensor_map: rows overlap");
+        let extent = (rows * stride + columns).saturating_sub(stride);
+        assert!(matrix.len() >= extent, "Device::tensor_map: length of the matrix");
         let address = matrix.address_on(self);
         let element_bytes = size_of::<T>();
-        let tile = Tile { address, element_bytes, rows, columns, box_rows, box_columns };
+        let tile = Tile { address, element_bytes, rows, columns, stride, box_rows, box_columns };
         tile.check()?;
         match &self.machine {
             Machine::Host(_) => Ok(host::tensor_map(&tile)),
@@ -223,6 +225,7 @@ struct Tile {
     element_bytes: usize,
     rows: usize,
     columns: usize,
+    stride: usize,
     box_rows: usize,
     box_columns: usize,
 }
@@ -230,8 +233,8 @@ struct Tile {
 impl Tile {
     /// What the engine's manual asks of a matrix and of a swizzled box.
     fn check(&self) -> Result<()> {
-        let Self { address, element_bytes, rows, columns, box_rows, box_columns } = *self;
-        let row_bytes = columns * element_bytes;
+        let Self { address, element_bytes, rows, columns, stride, box_rows, box_columns } = *self;
+        let row_bytes = stride * element_bytes;
         let ask = |holds: bool, what: String| {
             let refusal =
                 || KernelError::Unsupported(format!("A tensor map cannot be had: {what}."));
@@ -239,7 +242,7 @@ impl Tile {
         };
         ask(rows > 0 && columns > 0, format!("the matrix is {rows} × {columns}"))?;
         ask(address.is_multiple_of(16), "the matrix does not start at 16 bytes".to_owned())?;
-        ask(row_bytes.is_multiple_of(16), format!("rows of {row_bytes} bytes, not of 16s"))?;
+        ask(row_bytes.is_multiple_of(16), format!("rows {row_bytes} bytes apart, not 16s"))?;
         let box_bytes = box_columns * element_bytes;
         ask(
             box_bytes.is_multiple_of(16) && (16..=128).contains(&box_bytes),

@@ -120,19 +120,22 @@ impl Source {
 }
 
 /// The headers that kernel files include: name and text.
-pub const HEADERS: [(&str, &str); 5] = [
+pub const HEADERS: [(&str, &str); 6] = [
     ("common.cuh", include_str!("../cuda/common.cuh")),
     ("heads.cuh", include_str!("../cuda/heads.cuh")),
+    ("hopper.cuh", include_str!("../cuda/hopper.cuh")),
     ("product.cuh", include_str!("../cuda/product.cuh")),
     ("ptx.cuh", include_str!("../cuda/ptx.cuh")),
     ("vector.cuh", include_str!("../cuda/vector.cuh")),
 ];
 
 /// The shim's files: name and text.
-pub const SHIM: [(&str, &str); 11] = [
+pub const SHIM: [(&str, &str); 14] = [
     ("block.hpp", include_str!("../host/block.hpp")),
     ("builtins.hpp", include_str!("../host/builtins.hpp")),
+    ("bulk.hpp", include_str!("../host/bulk.hpp")),
     ("fibers.hpp", include_str!("../host/fibers.hpp")),
+    ("hopper.hpp", include_str!("../host/hopper.hpp")),
     ("meetings.hpp", include_str!("../host/meetings.hpp")),
     ("memory.hpp", include_str!("../host/memory.hpp")),
     ("ptx.hpp", include_str!("../host/ptx.hpp")),
@@ -141,6 +144,7 @@ pub const SHIM: [(&str, &str); 11] = [
     ("shim.hpp", include_str!("../host/shim.hpp")),
     ("thread.hpp", include_str!("../host/thread.hpp")),
     ("warp.hpp", include_str!("../host/warp.hpp")),
+    ("wgmma.hpp", include_str!("../host/wgmma.hpp")),
 ];
 
 /// A file's name and its text.

@@ -71,17 +71,18 @@ pub(super) unsafe fn free(address: u64, bytes: usize) {
     unsafe { dealloc(address as *mut u8, layout) }
 }
 
-/// The shim's form of a tensor map: the numbers themselves.
+/// The shim's form of a tensor map: the numbers themselves, in the order of `bulk.hpp`.
 pub(super) fn tensor_map(tile: &Tile) -> TensorMap {
     let mut words = [0; 16];
-    words[..7].copy_from_slice(&[
+    words[..8].copy_from_slice(&[
         tile.address,
         tile.rows as u64,
         tile.columns as u64,
         tile.element_bytes as u64,
         tile.box_rows as u64,
         tile.box_columns as u64,
-        128,
+        128, // the swizzle
+        (tile.stride * tile.element_bytes) as u64,
     ]);
     TensorMap(words)
 }

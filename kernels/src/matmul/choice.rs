@@ -8,6 +8,9 @@ use crate::{Device, KernelError, Precision, Result, Storage, View};
 pub(super) const FEW: usize = 16;
 /// With fewer large tiles than this, small ones keep more of a device busy.
 const BUSY: usize = 128;
+/// Multiprocessors of the devices with `wgmma`. A constant, so that the rung, and with it the bits
+/// of a product, depends on its shape alone.
+const HOPPER: usize = 132;
 
 /// How a product runs.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +34,18 @@ pub(super) fn plan<A: Storage>(
     let aligned = operands.iter().all(|(view, stride)| aligned(view.address_on(device), *stride));
     let tensor_cores =
         A::PRECISION == Precision::Bf16 && aligned && device.compute_capability() >= (8, 0);
+    let splits = match options.scratch {
+        Some(_) => splits(m, n, k),
+        None => 1,
+    };
+    let tiles = |rung: Rung, tile: Tile| {
+        let (rows, columns) = tile.shape(rung);
+        m.div_ceil(rows) * n.div_ceil(columns) * splits
+    };
+    let hopper = tensor_cores && device.compute_capability() == (9, 0);
+    let fills = tiles(Rung::Wgmma, Tile::Small) >= HOPPER / 2;
     let rung = match rung {
-        None => best(few, tensor_cores),
+        None => best(few, tensor_cores, hopper && fills),
         Some(Rung::FewRows) if !few => {
             return refuse(format!("few rows are up to {FEW} of a product NN or NT"));
         }
@@ -42,16 +55,29 @@ pub(super) fn plan<A: Storage>(
                     .into(),
             );
         }
-        Some(Rung::Wgmma) => return refuse("there is no wgmma yet".into()),
+        Some(Rung::Wgmma) if !hopper => {
+            return refuse(
+                "wgmma needs bf16, rows at multiples of 16 bytes and compute capability 9.0".into(),
+            );
+        }
         Some(rung) => rung,
     };
-    let splits = match rung {
-        Rung::Tiled | Rung::Mma if options.scratch.is_some() => splits(m, n, k),
-        _ => 1,
+    // There is no map of a matrix without columns.
+    let rung = if rung == Rung::Wgmma && k == 0 { Rung::Mma } else { rung };
+    let large = match rung {
+        Rung::Wgmma => wide(tiles(rung, Tile::Small), tiles(rung, Tile::Large)),
+        _ => tiles(rung, Tile::Large) >= BUSY,
     };
-    let tiles = |tile: Tile| m.div_ceil(tile.edge()) * n.div_ceil(tile.edge()) * splits;
-    let suits = if tiles(Tile::Large) < BUSY { Tile::Small } else { Tile::Large };
-    Ok(Plan { rung, tile: options.tile.unwrap_or(suits), splits })
+    let tile = options.tile.unwrap_or(if large { Tile::Large } else { Tile::Small });
+    let splits = if matches!(rung, Rung::Naive | Rung::FewRows) { 1 } else { splits };
+    Ok(Plan { rung, tile, splits })
+}
+
+/// Whether the wide tiles of `wgmma` are done sooner. The device works on [`HOPPER`] at a time; a
+/// wide one has twice the work, but a narrow one reads 4/3 as much per multiply-add.
+fn wide(narrow_tiles: usize, wide_tiles: usize) -> bool {
+    let rounds = |tiles: usize| tiles.div_ceil(HOPPER);
+    2 * 3 * rounds(wide_tiles) < 4 * rounds(narrow_tiles)
 }
 
 /// Whether all rows of a bf16 matrix begin at multiples of 16 bytes.
@@ -59,11 +85,12 @@ fn aligned(address: u64, stride: usize) -> bool {
     address.is_multiple_of(16) && stride.is_multiple_of(8)
 }
 
-fn best(few: bool, tensor_cores: bool) -> Rung {
-    match (few, tensor_cores) {
-        (true, _) => Rung::FewRows,
-        (false, true) => Rung::Mma,
-        (false, false) => Rung::Tiled,
+fn best(few: bool, tensor_cores: bool, hopper: bool) -> Rung {
+    match (few, tensor_cores, hopper) {
+        (true, ..) => Rung::FewRows,
+        (false, _, true) => Rung::Wgmma,
+        (false, true, false) => Rung::Mma,
+        (false, false, false) => Rung::Tiled,
     }
 }
 
@@ -73,14 +100,23 @@ fn refuse<T>(reason: String) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rung, aligned, best};
+    use super::{Rung, aligned, best, wide};
 
     #[test]
     fn few_rows_come_before_tensor_cores_before_tiles() {
-        assert_eq!(best(true, true), Rung::FewRows);
-        assert_eq!(best(true, false), Rung::FewRows);
-        assert_eq!(best(false, true), Rung::Mma);
-        assert_eq!(best(false, false), Rung::Tiled);
+        assert_eq!(best(true, true, true), Rung::FewRows);
+        assert_eq!(best(true, false, false), Rung::FewRows);
+        assert_eq!(best(false, true, true), Rung::Wgmma);
+        assert_eq!(best(false, true, false), Rung::Mma);
+        assert_eq!(best(false, false, false), Rung::Tiled);
+    }
+
+    #[test]
+    fn wide_tiles_serve_what_fills_a_device_evenly() {
+        // GPT-2 124M: 65,536 rows, then 8,192, of qkv and attproj.
+        assert!(wide(512 * 18, 512 * 9) && wide(512 * 6, 512 * 3));
+        assert!(wide(64 * 18, 64 * 9) && !wide(64 * 6, 64 * 3));
+        assert!(!wide(66, 33));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::{Device, Launch, Result, Storage, View, ViewMut};
 /// Slabs of 32 terms that the ring of `matmul_mma.cu` holds.
 const STAGES: usize = 4;
 const DEPTH: usize = 32;
+/// Rows of 128 bytes, in numbers: terms of a slab of `matmul_wgmma.cu`, sides of its smaller boxes.
+const BOX: usize = 64;
 
 /// The whole product, or the only share.
 pub(super) fn whole<A: Storage, O: Storage>(
@@ -46,13 +48,17 @@ fn share<A: Storage, O: Storage>(
     plan: Plan,
 ) -> Result<()> {
     let Product { m, n, k, layout, .. } = *product;
-    let edge = plan.tile.edge();
-    let tiles = m.div_ceil(edge) * n.div_ceil(edge);
+    let (rows, columns) = plan.tile.shape(plan.rung);
+    let tiles = m.div_ceil(rows) * n.div_ceil(columns);
     let (source, blocks, threads, shared) = match plan.rung {
         Rung::Naive => (Source::Matmul, (m * n).div_ceil(256), 256, 0),
         Rung::FewRows => (Source::Matmul, n.div_ceil(32), 256, 0),
         Rung::Tiled => (Source::Matmul, tiles, if plan.tile == Tile::Small { 128 } else { 256 }, 0),
-        Rung::Mma | Rung::Wgmma => (Source::MatmulMma, tiles, 128, STAGES * 2 * edge * DEPTH * 2),
+        Rung::Mma => (Source::MatmulMma, tiles, 128, STAGES * (rows + columns) * DEPTH * 2),
+        Rung::Wgmma => {
+            let at_once = (device.multiprocessors() / plan.splits).clamp(1, tiles);
+            (Source::MatmulWgmma, at_once, 384, room(plan.tile))
+        }
     };
     let launch = Launch::of::<A>(device, source, kernel(plan, layout, m))
         .grid(blocks, 1, plan.splits)
@@ -74,8 +80,23 @@ fn share<A: Storage, O: Storage>(
         .value(i32::from(product.write == Write::Accumulate));
     match plan.rung {
         Rung::Naive => launch.value(layout as i32).run(),
+        Rung::Wgmma => {
+            let [stored_a, stored_b] = layout.stored(m, n, k);
+            let box_a = if layout == Layout::TN { BOX } else { rows };
+            let box_b = if layout == Layout::NT { columns } else { BOX };
+            let map_a = device.tensor_map(a, stored_a.into(), strides.a, [box_a, BOX])?;
+            let map_b = device.tensor_map(b, stored_b.into(), strides.b, [box_b, BOX])?;
+            launch.tensor_map(&map_a).tensor_map(&map_b).run()
+        }
         _ => launch.run(),
     }
+}
+
+/// Bytes of `Room` in `matmul_wgmma.cu`: slabs, sums on their way out, barriers.
+fn room(tile: Tile) -> usize {
+    let (rows, columns) = tile.shape(Rung::Wgmma);
+    let stages = if tile == Tile::Large { 4 } else { 6 };
+    stages * (rows + columns) * BOX * 2 + 8 * 16 * 64 * 4 + (2 * stages + 1) * 8
 }
 
 /// The sums of the shares, added in order.
@@ -132,11 +153,17 @@ fn kernel(plan: Plan, layout: Layout, m: usize) -> &'static str {
         (Rung::Tiled, Small, NN) => "matmul_tiled_small_nn",
         (Rung::Tiled, Small, NT) => "matmul_tiled_small_nt",
         (Rung::Tiled, Small, TN) => "matmul_tiled_small_tn",
-        (Rung::Mma | Rung::Wgmma, Large, NN) => "matmul_mma_nn",
-        (Rung::Mma | Rung::Wgmma, Large, NT) => "matmul_mma_nt",
-        (Rung::Mma | Rung::Wgmma, Large, TN) => "matmul_mma_tn",
-        (Rung::Mma | Rung::Wgmma, Small, NN) => "matmul_mma_small_nn",
-        (Rung::Mma | Rung::Wgmma, Small, NT) => "matmul_mma_small_nt",
-        (Rung::Mma | Rung::Wgmma, Small, TN) => "matmul_mma_small_tn",
+        (Rung::Mma, Large, NN) => "matmul_mma_nn",
+        (Rung::Mma, Large, NT) => "matmul_mma_nt",
+        (Rung::Mma, Large, TN) => "matmul_mma_tn",
+        (Rung::Mma, Small, NN) => "matmul_mma_small_nn",
+        (Rung::Mma, Small, NT) => "matmul_mma_small_nt",
+        (Rung::Mma, Small, TN) => "matmul_mma_small_tn",
+        (Rung::Wgmma, Large, NN) => "matmul_wgmma_nn",
+        (Rung::Wgmma, Large, NT) => "matmul_wgmma_nt",
+        (Rung::Wgmma, Large, TN) => "matmul_wgmma_tn",
+        (Rung::Wgmma, Small, NN) => "matmul_wgmma_small_nn",
+        (Rung::Wgmma, Small, NT) => "matmul_wgmma_small_nt",
+        (Rung::Wgmma, Small, TN) => "matmul_wgmma_small_tn",
     }
 }

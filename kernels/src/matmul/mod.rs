@@ -9,7 +9,7 @@
 //! | [`Rung::FewRows`] | `m` rows × 32 columns | `m` per number of the weight | memory |
 //! | [`Rung::Tiled`] | 128 × 128 (64 × 64) entries | 64 (32), 4 (2⅔) | f32 arithmetic |
 //! | [`Rung::Mma`] | 128 × 128 (64 × 64) entries | 64 (32), 32 (16) | tensor cores |
-//! | [`Rung::Wgmma`] | – | – | not there yet |
+//! | [`Rung::Wgmma`] | 128 × 256 (128 × 128) entries | 85 (64), 51 (43) | tensor cores |
 //!
 //! The smaller tiles serve products that would leave most of a device idle. All rungs add the terms
 //! of an entry in the order of `k` in single precision (the naive and the tiled rung as one chain,
@@ -76,7 +76,8 @@ pub enum Rung {
     FewRows,
     /// Tensor cores through `mma.sync`: bf16 with rows at multiples of 16 bytes.
     Mma,
-    /// Tensor cores through `wgmma`, on `sm_90a`. Not there yet.
+    /// Tensor cores through `wgmma` on compute capability 9.0: bf16 with rows at multiples of 16
+    /// bytes.
     Wgmma,
 }
 
@@ -124,21 +125,24 @@ impl Strides {
     }
 }
 
-/// The part of the output that a block of [`Rung::Tiled`] or [`Rung::Mma`] owns. The bits are the same.
+/// The part of the output that a block works on at a time, of [`Rung::Tiled`], [`Rung::Mma`] and
+/// [`Rung::Wgmma`]. The bits are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tile {
-    /// 128 × 128 entries.
+    /// 128 × 128 entries, of [`Rung::Wgmma`] 128 × 256.
     Large,
-    /// 64 × 64 entries, for products that would leave most of a device idle.
+    /// 64 × 64 entries, of [`Rung::Wgmma`] 128 × 128, for products that would leave much of a
+    /// device idle.
     Small,
 }
 
 impl Tile {
     /// Rows and columns.
-    fn edge(self) -> usize {
-        match self {
-            Self::Large => 128,
-            Self::Small => 64,
+    fn shape(self, rung: Rung) -> (usize, usize) {
+        match (self, rung) {
+            (Self::Large, Rung::Wgmma) => (128, 256),
+            (Self::Small, Rung::Wgmma) | (Self::Large, _) => (128, 128),
+            (Self::Small, _) => (64, 64),
         }
     }
 }
@@ -164,8 +168,9 @@ pub struct Options<'a> {
 /// | `b` | `[k, n]`, NT `[n, k]` | right operand |
 ///
 /// Two runs give the same bits. Without a wish for a rung, products of up to 16 rows (NN and NT) run
-/// on [`Rung::FewRows`]; others in bf16 on [`Rung::Mma`] if the device has compute capability 8.0,
-/// addresses are multiples of 16 bytes and strides of 8 elements; the rest on [`Rung::Tiled`].
+/// on [`Rung::FewRows`]; others in bf16, if addresses are multiples of 16 bytes and strides of 8
+/// elements, on [`Rung::Wgmma`] if the device has compute capability 9.0 and the product at least
+/// 66 of its smaller tiles, or on [`Rung::Mma`] from 8.0 on; the rest on [`Rung::Tiled`].
 ///
 /// # Errors
 /// If the device fails, or cannot run the rung that was asked for.

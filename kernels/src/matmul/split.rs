@@ -1,10 +1,12 @@
 //! Splitting the terms of a product with few tiles among several blocks.
 
-use super::{Product, Tile};
+use super::Product;
 use crate::ViewMut;
 
-/// Tiles that a large device works on at the same time. A constant, so that the number of splits,
+/// Rows and columns of the tiles that are counted, and how many a large device works on at the same
+/// time (of `wgmma`'s, of twice the size, half as many). Constants, so that the number of splits,
 /// and with it the bits of a product, depends on its shape alone.
+const EDGE: usize = 128;
 const AT_ONCE: usize = 264;
 /// Multiply-adds in the time of a byte to or from memory.
 const PER_BYTE: usize = 70;
@@ -25,12 +27,11 @@ pub fn scratch(m: usize, n: usize, k: usize) -> usize {
 /// The number of shares that costs least: rounds of [`AT_ONCE`] tiles, each as long as a share, and
 /// the sums written and read once more.
 pub(super) fn splits(m: usize, n: usize, k: usize) -> usize {
-    let edge = Tile::Large.edge();
-    let tiles = m.div_ceil(edge) * n.div_ceil(edge);
+    let tiles = m.div_ceil(EDGE) * n.div_ceil(EDGE);
     let cost = |splits: usize| {
         let rounds = (tiles * splits).div_ceil(AT_ONCE);
         let sums = if splits > 1 { splits * m * n * 8 * PER_BYTE } else { 0 };
-        rounds * AT_ONCE * edge * edge * k.div_ceil(splits) + sums
+        rounds * AT_ONCE * EDGE * EDGE * k.div_ceil(splits) + sums
     };
     (1..=(k / SHORTEST).clamp(1, MOST)).min_by_key(|&splits| cost(splits)).unwrap_or(1)
 }

@@ -172,11 +172,13 @@ fn tensor_maps_are_refused_where_the_engine_cannot_do_them() {
     for device in devices() {
         let x = Buffer::<half::bf16>::zeros(&device, 64 * 64).expect("memory");
         let map = |columns, box_rows, box_columns| {
-            device.tensor_map(x.view(), 64, columns, box_rows, box_columns).map(|_| ())
+            let matrix = [64, columns];
+            device.tensor_map(x.view(), matrix, columns, [box_rows, box_columns]).map(|_| ())
         };
         map(64, 64, 64).expect("the engine can");
+        device.tensor_map(x.view(), [64, 63], 64, [64, 64]).expect("a gap makes it possible");
         for (shape, why) in [
-            ((63, 64, 64), "rows of 126 bytes"),
+            ((63, 64, 64), "rows 126 bytes apart"),
             ((64, 64, 65), "rows have 130 bytes"),
             ((64, 64, 128), "rows have 256 bytes"),
             ((64, 257, 64), "257 × 64"),

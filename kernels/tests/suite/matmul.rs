@@ -239,9 +239,22 @@ impl Case {
     }
 }
 
+/// The devices that can run `rung`.
+pub fn able(rung: Rung) -> Vec<Device> {
+    let mut devices = devices();
+    devices.retain(|device| {
+        let able = rung != Rung::Wgmma || device.compute_capability() == (9, 0);
+        if !able {
+            eprintln!("SKIPPED wgmma on {}: it has another compute capability", device.name());
+        }
+        able
+    });
+    devices
+}
+
 /// Fails unless `way` has the same bits everywhere and is no worse than the textbook on all cases.
 pub fn is_no_worse<A: Storage, O: Storage + PartialEq>(cases: &[Case], way: Way) {
-    let devices = devices();
+    let devices = way.rung.map_or_else(devices, able);
     let mut budget = Budget::default();
     for &case in cases {
         let numbers = Numbers::<A, O>::of(case);

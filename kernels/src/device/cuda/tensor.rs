@@ -19,7 +19,7 @@ pub(in crate::device) fn tensor_map(tile: &Tile) -> Result<TensorMap> {
     };
     let mut map = TensorMap([0; 16]);
     let sizes = [tile.columns as u64, tile.rows as u64];
-    let row_bytes = [(tile.columns * tile.element_bytes) as u64];
+    let row_bytes = [(tile.stride * tile.element_bytes) as u64];
     let tile_sizes = [tile.box_columns as u32, tile.box_rows as u32];
     let steps = [1u32; 2];
     // SAFETY: `map` has a tensor map's size and alignment; the arrays have two entries, one for
