@@ -397,7 +397,8 @@ DEVICE void backward_mma(bf16* dqkv, const float* row_sums, const float* lse, co
             float row_sum = OF_KEYS ? of_column[STREAM + piece + right] : of_row[1][m][e / 2];
             float x = (scaled(p[m][n][e], scale) - log_sum) * LOG2_E;
             p[m][n][e] = exp2_approximate(seen ? x : -INFINITY_F);
-            ds[m][n][e] = p[m][n][e] * (ds[m][n][e] - row_sum);
+            // What the mask hides may have overflowed: no product of it, not even with zero.
+            ds[m][n][e] = seen ? p[m][n][e] * (ds[m][n][e] - row_sum) : 0.0f;
           }
         }
       }
