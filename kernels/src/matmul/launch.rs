@@ -73,8 +73,10 @@ fn share<A: Storage, O: Storage>(
         .value(product.alpha)
         .value(i32::from(product.write == Write::Accumulate));
     match plan.rung {
-        Rung::Naive => launch.value(layout as i32).run(),
-        _ => launch.run(),
+        // SAFETY: `run_with` has checked that the matrices reach as far as shape and strides say.
+        Rung::Naive => unsafe { launch.value(layout as i32).run() },
+        // SAFETY: `run_with` has checked that the matrices reach as far as shape and strides say.
+        _ => unsafe { launch.run() },
     }
 }
 
@@ -91,18 +93,21 @@ pub(super) fn join<A: Storage, O: Storage>(
     let launch = Launch::of::<A>(device, Source::Matmul, "matmul_join")
         .grid((m * n).div_ceil(256), 1, 1)
         .block(256);
-    output::<A, O>(launch, out)
-        .read(sums)
-        .read_or_null(product.bias)
-        .read_or_null(product.limit.map(|(limit, _)| limit))
-        .value(inner(product))
-        .size(m)
-        .size(n)
-        .size(plan.splits)
-        .size(strides.out)
-        .value(product.alpha)
-        .value(i32::from(product.write == Write::Accumulate))
-        .run()
+    // SAFETY: `run_with` has checked that the matrices reach as far as shape and strides say.
+    unsafe {
+        output::<A, O>(launch, out)
+            .read(sums)
+            .read_or_null(product.bias)
+            .read_or_null(product.limit.map(|(limit, _)| limit))
+            .value(inner(product))
+            .size(m)
+            .size(n)
+            .size(plan.splits)
+            .size(strides.out)
+            .value(product.alpha)
+            .value(i32::from(product.write == Write::Accumulate))
+            .run()
+    }
 }
 
 /// The output in the storage of the operands, or the wider one; the other is null.
