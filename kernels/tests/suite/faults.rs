@@ -22,7 +22,8 @@ enum Means {
     Numbers,
     /// AddressSanitizer, or the bounds of arrays.
     Memory,
-    /// ThreadSanitizer.
+    /// ThreadSanitizer. It follows 255 threads at a time and forgets what it saw of others, so races
+    /// across a block of 256 may escape it; those within warps and between neighbours do not.
     Race,
 }
 
@@ -73,7 +74,7 @@ const FAULTS: [Fault; 24] = [
         "  tree[threadIdx.x] = x;\n  __syncthreads();",
         "  tree[threadIdx.x] = x;",
         "norm",
-        Means::Race,
+        Means::Numbers,
     ),
     fault(
         "attention.cu",
@@ -174,7 +175,7 @@ const FAULTS: [Fault; 24] = [
         "  if (row >= p.row_end || column >= p.n) return;",
         "  if (row >= p.row_end || column > p.n) return;",
         "matmul",
-        Means::Numbers,
+        Means::Memory,
     ),
     fault(
         "product.cuh",
@@ -222,7 +223,6 @@ const FAULTS: [Fault; 24] = [
 ];
 
 #[test]
-#[ignore = "which means catches which fault has not been measured"]
 fn every_planted_fault_is_caught_and_the_sound_sources_pass() {
     if let Err(reason) = Device::host(Schedule::Forward) {
         return skip(&reason.to_string());
@@ -276,7 +276,8 @@ fn every_planted_fault_is_caught_and_the_sound_sources_pass() {
                 }
                 // A file that does not compile is no catch.
                 Means::Memory => {
-                    ["AddressSanitizer", "runtime error"].iter().any(|s| outcome.text.contains(s))
+                    let signs = ["ERROR: AddressSanitizer", "runtime error"];
+                    signs.iter().any(|s| outcome.text.contains(s))
                 }
                 Means::Race => outcome.text.contains("ThreadSanitizer: data race"),
             };
@@ -332,7 +333,8 @@ fn run(folder: &Path, probe: &str, tool: Tool) -> Outcome {
         .args(["faults::a_probe_in_a_process_of_its_own", "--exact", "--ignored", "--nocapture"])
         .env("FORTIFAI_PROBE", probe)
         .env("FORTIFAI_KERNEL_SOURCES", folder.join("cuda"))
-        .env("FORTIFAI_HOST_CXXFLAGS", tool.options());
+        .env("FORTIFAI_HOST_CXXFLAGS", tool.options())
+        .env("FORTIFAI_CACHE", folder.join("compiled"));
     match tool {
         Tool::None => {}
         Tool::Address => {
