@@ -398,7 +398,7 @@ DEVICE void backward_mma(bf16* dqkv, const float* row_sums, const float* lse, co
             float x = (scaled(p[m][n][e], scale) - log_sum) * LOG2_E;
             p[m][n][e] = exp2_approximate(seen ? x : -INFINITY_F);
             // What the mask hides may have overflowed: no product of it, not even with zero.
-            ds[m][n][e] = seen ? p[m][n][e] * (ds[m][n][e] - row_sum) : 0.0f;
+            ds[m][n][e] = p[m][n][e] != 0.0f ? p[m][n][e] * (ds[m][n][e] - row_sum) : 0.0f;
           }
         }
       }
