@@ -317,7 +317,8 @@ DEVICE void backward_mma(bf16* dqkv, const float* row_sums, const float* lse, co
         of_row[1][m][half] = i < t ? row_sums[i] : 0.0f;
       }
   }
-  constexpr int HELD = OF_KEYS && HS > 32 ? HS / 16 - M : HS / 16;  // steps of a2 in registers: no room for all
+  // Steps of a2 in registers: no room for all.
+  constexpr int HELD = OF_KEYS && HS > 32 ? HS / 16 - M - (HS == 64) : HS / 16;
   u32 a1[M][HS / 16][4], a2[M][HELD][4];
   cp_async_wait<0>();
   __syncthreads();
@@ -397,7 +398,8 @@ DEVICE void backward_mma(bf16* dqkv, const float* row_sums, const float* lse, co
             float row_sum = OF_KEYS ? of_column[STREAM + piece + right] : of_row[1][m][e / 2];
             float x = (scaled(p[m][n][e], scale) - log_sum) * LOG2_E;
             p[m][n][e] = exp2_approximate(seen ? x : -INFINITY_F);
-            ds[m][n][e] = p[m][n][e] * (ds[m][n][e] - row_sum);
+            // What the mask hides may have overflowed: no product of it, not even with zero.
+            ds[m][n][e] = p[m][n][e] * (p[m][n][e] != 0.0f ? ds[m][n][e] - row_sum : 0.0f);
           }
         }
       }

@@ -9,27 +9,32 @@
 // and starts [groups + 1], the ranges of `rows`. No two threads add to the same number.
 #include "vector.cuh"
 
+// The tables have `words` and `places` rows; what an id beyond them names is NaN.
+DEVICE float nan_unless(bool known, float x) { return known ? x : __uint_as_float(0x7fffffffu); }
+
 template <int W>
 DEVICE void forward(act* out, const u32* tokens, const u32* positions, const act* wte,
-                    const act* wpe, int n, int c, int rows) {
+                    const act* wpe, int words, int places, int n, int c, int rows) {
   each_piece<W>(n, c, rows, [=](u64 row, int at) {
+    u32 token = tokens[row], position = positions[row];
+    bool known = token < u32(words) && position < u32(places);
     float word[W], place[W];
-    load(word, wte + u64(tokens[row]) * c + at);
-    load(place, wpe + u64(positions[row]) * c + at);
+    load(word, wte + u64(known ? token : 0) * c + at, known);
+    load(place, wpe + u64(known ? position : 0) * c + at, known);
 #pragma unroll
-    for (int j = 0; j < W; j++) word[j] += place[j];
+    for (int j = 0; j < W; j++) word[j] = nan_unless(known, word[j] + place[j]);
     store(out + row * c + at, word);
   });
 }
 
 // Blocks of `rows` rows.
 KERNEL(256, embedding_forward)
-(act* out, const u32* tokens, const u32* positions, const act* wte, const act* wpe, int n, int c,
- int rows) {
+(act* out, const u32* tokens, const u32* positions, const act* wte, const act* wpe, int words,
+ int places, int n, int c, int rows) {
   if (c % WIDTH == 0 && aligned(out) && aligned(wte) && aligned(wpe))
-    forward<WIDTH>(out, tokens, positions, wte, wpe, n, c, rows);
+    forward<WIDTH>(out, tokens, positions, wte, wpe, words, places, n, c, rows);
   else
-    forward<1>(out, tokens, positions, wte, wpe, n, c, rows);
+    forward<1>(out, tokens, positions, wte, wpe, words, places, n, c, rows);
 }
 EXPORT(embedding_forward)
 
@@ -111,12 +116,15 @@ EXPORT(embedding_backward_long_ragged)
 
 // One thread per number.
 KERNEL(256, embedding_forward_naive)
-(act* out, const u32* tokens, const u32* positions, const act* wte, const act* wpe, int n, int c) {
+(act* out, const u32* tokens, const u32* positions, const act* wte, const act* wpe, int words,
+ int places, int n, int c) {
   u64 i = u64(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= u64(n) * c) return;
   u64 row = i / c, j = i % c;
-  float word = to_float(wte[u64(tokens[row]) * c + j]);
-  out[i] = to_act(word + to_float(wpe[u64(positions[row]) * c + j]));
+  u32 token = tokens[row], position = positions[row];
+  bool known = token < u32(words) && position < u32(places);
+  float word = known ? to_float(wte[u64(token) * c + j]) : 0.0f;
+  out[i] = to_act(nan_unless(known, word + (known ? to_float(wpe[u64(position) * c + j]) : 0.0f)));
 }
 EXPORT(embedding_forward_naive)
 

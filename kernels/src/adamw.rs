@@ -80,25 +80,28 @@ pub fn step_with(
         Rung::Naive => ("adamw_step_naive", 1),
         Rung::Fast => ("adamw_step", 4),
     };
-    Launch::of::<f32>(device, Source::Adamw, kernel)
-        .grid(len.div_ceil(THREADS * each), 1, 1)
-        .block(THREADS as u32)
-        .write(&mut params)
-        .write_or_null(narrow.as_mut())
-        .write(&mut m)
-        .write(&mut v)
-        .read(g)
-        .value(step.shrink)
-        .value(step.rate)
-        .value(step.root_correct2)
-        .value(step.beta1)
-        .value(step.beta2)
-        .value(step.one_minus1)
-        .value(step.one_minus2)
-        .value(step.epsilon)
-        .value(step.gradient_scale)
-        .value(len as u64)
-        .run()
+    // SAFETY: all have the checked length, below which the kernel stays.
+    unsafe {
+        Launch::of::<f32>(device, Source::Adamw, kernel)
+            .grid(len.div_ceil(THREADS * each), 1, 1)
+            .block(THREADS as u32)
+            .write(&mut params)
+            .write_or_null(narrow.as_mut())
+            .write(&mut m)
+            .write(&mut v)
+            .read(g)
+            .value(step.shrink)
+            .value(step.rate)
+            .value(step.root_correct2)
+            .value(step.beta1)
+            .value(step.beta2)
+            .value(step.one_minus1)
+            .value(step.one_minus2)
+            .value(step.epsilon)
+            .value(step.gradient_scale)
+            .value(len as u64)
+            .run()
+    }
 }
 
 /// `narrow ← params`, rounded to nearest even.
@@ -130,11 +133,14 @@ pub fn narrow_with(
         Rung::Naive => ("adamw_narrow_naive", 1),
         Rung::Fast => ("adamw_narrow", 8),
     };
-    Launch::of::<f32>(device, Source::Adamw, kernel)
-        .grid(params.len().div_ceil(THREADS * each), 1, 1)
-        .block(THREADS as u32)
-        .write(&mut narrow)
-        .read(params)
-        .value(params.len() as u64)
-        .run()
+    // SAFETY: all have the checked length, below which the kernel stays.
+    unsafe {
+        Launch::of::<f32>(device, Source::Adamw, kernel)
+            .grid(params.len().div_ceil(THREADS * each), 1, 1)
+            .block(THREADS as u32)
+            .write(&mut narrow)
+            .read(params)
+            .value(params.len() as u64)
+            .run()
+    }
 }

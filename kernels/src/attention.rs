@@ -129,7 +129,8 @@ pub fn forward_with<A: Storage>(
             .block(128)
             .shared(mma_bytes(size, 128, 0)),
     };
-    heads(launch.write(&mut out).write(&mut lse).read(qkv), rung, shape).run()
+    // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
+    unsafe { heads(launch.write(&mut out).write(&mut lse).read(qkv), rung, shape).run() }
 }
 
 /// Numbers of scratch that [`backward`] needs: `D_i = dout_i · out_i` of every row.
@@ -188,17 +189,20 @@ pub fn backward_with<A: Storage>(
     assert_eq!(lse.len(), rows, "attention::backward: length of lse");
     assert!(scratch.len() >= rows, "attention::backward: {} of {rows} scratch", scratch.len());
     rung_serves::<A>(rung, device, shape, "backward");
-    Launch::of::<A>(device, Source::Attention, "attention_row_sums")
-        .grid(rows.div_ceil(16), 1, 1)
-        .block(256)
-        .write(&mut scratch)
-        .read(dout)
-        .read(out)
-        .value(rows as u64)
-        .size(shape.t)
-        .size(shape.nh)
-        .size(shape.hs)
-        .run()?;
+    // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
+    unsafe {
+        Launch::of::<A>(device, Source::Attention, "attention_row_sums")
+            .grid(rows.div_ceil(16), 1, 1)
+            .block(256)
+            .write(&mut scratch)
+            .read(dout)
+            .read(out)
+            .value(rows as u64)
+            .size(shape.t)
+            .size(shape.nh)
+            .size(shape.hs)
+            .run()
+    }?;
     let size = padded(shape.hs);
     for of_keys in [false, true] {
         let launch = match rung {
@@ -223,7 +227,8 @@ pub fn backward_with<A: Storage>(
             }
         };
         let launch = launch.write(&mut dqkv).read(scratch.view()).read(lse).read(dout).read(qkv);
-        heads(launch, rung, shape).run()?;
+        // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
+        unsafe { heads(launch, rung, shape).run() }?;
     }
     Ok(())
 }

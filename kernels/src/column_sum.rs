@@ -46,14 +46,17 @@ pub fn accumulate_with<A: Storage>(
     let n = dout.len() / oc;
     assert!(scratch.len() >= self::scratch(n, oc), "column_sum: scratch is too short");
     if rung == Rung::Naive {
-        return Launch::of::<A>(device, Source::ColumnSum, "column_sum_naive")
-            .grid(oc.div_ceil(THREADS), 1, 1)
-            .block(THREADS as u32)
-            .write(&mut dbias)
-            .read(dout)
-            .size(n)
-            .size(oc)
-            .run();
+        // SAFETY: the rows are whole, and scratch has a row for each chunk of them.
+        return unsafe {
+            Launch::of::<A>(device, Source::ColumnSum, "column_sum_naive")
+                .grid(oc.div_ceil(THREADS), 1, 1)
+                .block(THREADS as u32)
+                .write(&mut dbias)
+                .read(dout)
+                .size(n)
+                .size(oc)
+                .run()
+        };
     }
     let (kernel, width) = match whole::<A>(oc, &[dout.address_on(device)]) {
         true => ("column_sum_part", width::<A>()),
@@ -63,16 +66,19 @@ pub fn accumulate_with<A: Storage>(
     let rows = rows_of_a_chunk(n);
     let chunks = n.div_ceil(rows);
     let mut parts = scratch.into_slice(0..chunks * oc);
-    Launch::of::<A>(device, Source::ColumnSum, kernel)
-        .grid(chunks, oc.div_ceil(lanes * width), 1)
-        .block(THREADS as u32)
-        .write(&mut parts)
-        .read(dout)
-        .size(n)
-        .size(oc)
-        .size(rows)
-        .size(lanes)
-        .run()?;
+    // SAFETY: the rows are whole, and scratch has a row for each chunk of them.
+    unsafe {
+        Launch::of::<A>(device, Source::ColumnSum, kernel)
+            .grid(chunks, oc.div_ceil(lanes * width), 1)
+            .block(THREADS as u32)
+            .write(&mut parts)
+            .read(dout)
+            .size(n)
+            .size(oc)
+            .size(rows)
+            .size(lanes)
+            .run()
+    }?;
     finish(device, &mut dbias, None, parts.view())
 }
 
@@ -97,13 +103,16 @@ pub(crate) fn finish(
     let matrices = 1 + usize::from(second.is_some());
     let rows = parts.len() / (matrices * c);
     let warps = rows.div_ceil(4).next_power_of_two().min(32);
-    Launch::of::<f32>(device, Source::ColumnSum, "column_sum_finish")
-        .grid(c.div_ceil(32), matrices, 1)
-        .block(32 * warps as u32)
-        .write(first)
-        .write_or_null(second)
-        .read(parts)
-        .size(rows)
-        .size(c)
-        .run()
+    // SAFETY: the rows are whole, and scratch has a row for each chunk of them.
+    unsafe {
+        Launch::of::<f32>(device, Source::ColumnSum, "column_sum_finish")
+            .grid(c.div_ceil(32), matrices, 1)
+            .block(32 * warps as u32)
+            .write(first)
+            .write_or_null(second)
+            .read(parts)
+            .size(rows)
+            .size(c)
+            .run()
+    }
 }

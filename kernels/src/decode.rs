@@ -149,7 +149,8 @@ pub fn forward_with<A: Storage>(
         .size(shape.t)
         .size(shape.nh)
         .size(hs);
-    last.into_iter().fold(launch, Launch::size).run()
+    // SAFETY: all have the lengths of the shape; the kernel asks each slot and each length.
+    unsafe { last.into_iter().fold(launch, Launch::size).run() }
 }
 
 fn store<A: Storage>(
@@ -161,19 +162,22 @@ fn store<A: Storage>(
     prompt: usize,
     shape: CacheShape,
 ) -> Result<()> {
-    Launch::of::<A>(device, Source::Decode, "decode_store")
-        .grid(slots.len() * prompt, 1, 1)
-        .block(256)
-        .write(layer)
-        .read(qkv)
-        .read(slots)
-        .read_or_null(lengths)
-        .size(prompt)
-        .size(shape.slots)
-        .size(shape.t)
-        .size(shape.nh)
-        .size(shape.hs)
-        .run()
+    // SAFETY: all have the lengths of the shape; the kernel asks each slot and each length.
+    unsafe {
+        Launch::of::<A>(device, Source::Decode, "decode_store")
+            .grid(slots.len() * prompt, 1, 1)
+            .block(256)
+            .write(layer)
+            .read(qkv)
+            .read(slots)
+            .read_or_null(lengths)
+            .size(prompt)
+            .size(shape.slots)
+            .size(shape.t)
+            .size(shape.nh)
+            .size(shape.hs)
+            .run()
+    }
 }
 
 fn layer_of<'a, A: Element>(

@@ -12,7 +12,7 @@ const THREADS: usize = 256;
 
 /// `out [n, c] ← wte [v, c][tokens] + wpe [t, c][positions]`.
 ///
-/// The ids lie in device memory: that they lie within the tables is the caller's to know.
+/// A row whose token or position lies beyond its table is NaN.
 ///
 /// # Errors
 /// If the device fails.
@@ -65,11 +65,15 @@ pub fn forward_with<A: Storage>(
         .read(positions)
         .read(wte)
         .read(wpe)
+        .size(wte.len() / c)
+        .size(wpe.len() / c)
         .size(n)
         .size(c);
     match rung {
-        Rung::Naive => launch.run(),
-        Rung::Fast => launch.size(rows_of_a_block::<A>(c)).run(),
+        // SAFETY: tokens, positions and out have the checked lengths; the kernel asks each id.
+        Rung::Naive => unsafe { launch.run() },
+        // SAFETY: tokens, positions and out have the checked lengths; the kernel asks each id.
+        Rung::Fast => unsafe { launch.size(rows_of_a_block::<A>(c)).run() },
     }
 }
 
@@ -113,12 +117,15 @@ pub fn backward_with<A: Storage>(
     assert_eq!(dout.len(), groups.rows.len() * c, "embedding::backward: dout must be [n, c]");
     let (all, short) = (groups.ids.len(), groups.short);
     if rung == Rung::Naive {
-        return launch(device, "embedding_backward_naive", &mut dtable, dout, groups, 0..all)
-            .grid((all * c).div_ceil(THREADS), 1, 1)
-            .block(THREADS as u32)
-            .size(all)
-            .size(c)
-            .run();
+        // SAFETY: `Groups` holds ids, starts and rows that fit one another, and dtable has every id.
+        return unsafe {
+            launch(device, "embedding_backward_naive", &mut dtable, dout, groups, 0..all)
+                .grid((all * c).div_ceil(THREADS), 1, 1)
+                .block(THREADS as u32)
+                .size(all)
+                .size(c)
+                .run()
+        };
     }
     let whole = whole::<A>(c, &[dout.address_on(device), dtable.address_on(device)]);
     let (few, many, width) = match whole {
@@ -127,18 +134,24 @@ pub fn backward_with<A: Storage>(
     };
     let lanes = c.div_ceil(width).next_power_of_two().min(32);
     let teams = short * c.div_ceil(lanes * width);
-    launch(device, few, &mut dtable, dout, groups, 0..short)
-        .grid(teams.div_ceil(THREADS / lanes), 1, 1)
-        .block(THREADS as u32)
-        .size(short)
-        .size(c)
-        .size(lanes)
-        .run()?;
-    launch(device, many, &mut dtable, dout, groups, short..all)
-        .grid(all - short, c.div_ceil(4 * width), 1)
-        .block(1024)
-        .size(c)
-        .run()
+    // SAFETY: `Groups` holds ids, starts and rows that fit one another, and dtable has every id.
+    unsafe {
+        launch(device, few, &mut dtable, dout, groups, 0..short)
+            .grid(teams.div_ceil(THREADS / lanes), 1, 1)
+            .block(THREADS as u32)
+            .size(short)
+            .size(c)
+            .size(lanes)
+            .run()
+    }?;
+    // SAFETY: `Groups` holds ids, starts and rows that fit one another, and dtable has every id.
+    unsafe {
+        launch(device, many, &mut dtable, dout, groups, short..all)
+            .grid(all - short, c.div_ceil(4 * width), 1)
+            .block(1024)
+            .size(c)
+            .run()
+    }
 }
 
 /// A launch for some of the groups, with the arguments that all kernels have.

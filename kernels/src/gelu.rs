@@ -40,13 +40,16 @@ pub fn forward_with<A: Storage>(
         Rung::Naive => "gelu_forward_naive",
         Rung::Fast => "gelu_forward",
     };
-    Launch::of::<A>(device, Source::Gelu, kernel)
-        .grid(blocks::<A>(rung, pre.len()), 1, 1)
-        .block(THREADS as u32)
-        .write(&mut activated)
-        .read(pre)
-        .value(pre.len() as u64)
-        .run()
+    // SAFETY: all have the checked length, below which the kernel stays.
+    unsafe {
+        Launch::of::<A>(device, Source::Gelu, kernel)
+            .grid(blocks::<A>(rung, pre.len()), 1, 1)
+            .block(THREADS as u32)
+            .write(&mut activated)
+            .read(pre)
+            .value(pre.len() as u64)
+            .run()
+    }
 }
 
 /// `dpre_i ← dpre_i · gelu'(pre_i)`, where `dpre` brings the gradient of `activated`, and
@@ -88,14 +91,17 @@ pub fn backward_with<A: Storage>(
         Rung::Naive => "gelu_backward_naive",
         Rung::Fast => "gelu_backward",
     };
-    Launch::of::<A>(device, Source::Gelu, kernel)
-        .grid(blocks::<A>(rung, pre.len()), 1, 1)
-        .block(THREADS as u32)
-        .write(&mut dpre)
-        .write(&mut activated)
-        .read(pre)
-        .value(pre.len() as u64)
-        .run()
+    // SAFETY: all have the checked length, below which the kernel stays.
+    unsafe {
+        Launch::of::<A>(device, Source::Gelu, kernel)
+            .grid(blocks::<A>(rung, pre.len()), 1, 1)
+            .block(THREADS as u32)
+            .write(&mut dpre)
+            .write(&mut activated)
+            .read(pre)
+            .value(pre.len() as u64)
+            .run()
+    }
 }
 
 fn blocks<A: Storage>(rung: Rung, len: usize) -> usize {

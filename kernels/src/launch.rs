@@ -211,10 +211,15 @@ impl<'a> Launch<'a> {
 
     /// Runs it, in order after everything launched before. An empty grid does nothing.
     ///
+    /// # Safety
+    /// Whatever the kernel reads or writes, given this grid and these numbers, lies within the views and
+    /// the shared memory that it was given. A launcher holds this by checking lengths first; ids in
+    /// device memory that no launcher can see are for the kernel to ask.
+    ///
     /// # Errors
     /// If the kernel does not compile, its parameters differ in number or size, or the device fails.
     /// A failure of the kernel itself may only show at the next wait.
-    pub fn run(self) -> Result<()> {
+    pub unsafe fn run(self) -> Result<()> {
         if self.grid.contains(&0) {
             return Ok(());
         }

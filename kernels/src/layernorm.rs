@@ -114,8 +114,10 @@ pub fn forward_with<A: Storage>(
         .size(n)
         .size(c);
     match (rung, layout) {
-        (Rung::Fast, Some(layout)) => launch.size(layout.team).run(),
-        _ => launch.run(),
+        // SAFETY: rows and channels have the checked lengths, below which the kernel stays.
+        (Rung::Fast, Some(layout)) => unsafe { launch.size(layout.team).run() },
+        // SAFETY: rows and channels have the checked lengths, below which the kernel stays.
+        _ => unsafe { launch.run() },
     }
 }
 
@@ -178,8 +180,10 @@ pub fn apply_with<A: Storage>(
         .size(n)
         .size(c);
     match rung {
-        Rung::Naive => launch.run(),
-        Rung::Fast => launch.size(rows).run(),
+        // SAFETY: rows and channels have the checked lengths, below which the kernel stays.
+        Rung::Naive => unsafe { launch.run() },
+        // SAFETY: rows and channels have the checked lengths, below which the kernel stays.
+        Rung::Fast => unsafe { launch.size(rows).run() },
     }
 }
 

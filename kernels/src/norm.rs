@@ -39,27 +39,36 @@ pub fn squared_with(
     assert!(scratch.len() > parts, "norm::squared: scratch is too short");
     let (mut sum, rest) = scratch.split_at(1);
     match rung {
-        Rung::Naive => Launch::of::<f32>(device, Source::Norm, "norm_naive")
-            .block(32)
-            .write(&mut sum)
-            .read(g)
-            .value(g.len() as u64)
-            .run()?,
-        Rung::Fast => {
-            let mut rest = rest.into_slice(0..parts);
-            Launch::of::<f32>(device, Source::Norm, "norm_part")
-                .grid(parts, 1, 1)
-                .block(256)
-                .write(&mut rest)
+        // SAFETY: the kernel stays below the length of g, and there is a part for each block.
+        Rung::Naive => unsafe {
+            Launch::of::<f32>(device, Source::Norm, "norm_naive")
+                .block(32)
+                .write(&mut sum)
                 .read(g)
                 .value(g.len() as u64)
-                .run()?;
-            Launch::of::<f32>(device, Source::Norm, "norm_finish")
-                .block(256)
-                .write(&mut sum)
-                .read(rest.view())
-                .size(parts)
-                .run()?;
+                .run()
+        }?,
+        Rung::Fast => {
+            let mut rest = rest.into_slice(0..parts);
+            // SAFETY: the kernel stays below the length of g, and there is a part for each block.
+            unsafe {
+                Launch::of::<f32>(device, Source::Norm, "norm_part")
+                    .grid(parts, 1, 1)
+                    .block(256)
+                    .write(&mut rest)
+                    .read(g)
+                    .value(g.len() as u64)
+                    .run()
+            }?;
+            // SAFETY: the kernel stays below the length of g, and there is a part for each block.
+            unsafe {
+                Launch::of::<f32>(device, Source::Norm, "norm_finish")
+                    .block(256)
+                    .write(&mut sum)
+                    .read(rest.view())
+                    .size(parts)
+                    .run()
+            }?;
         }
     }
     Ok(sum.view().download(device)?[0])

@@ -54,17 +54,20 @@ pub fn gather_with<A: Storage>(
         Rung::Naive => "rows_gather_naive",
         Rung::Fast => "rows_gather",
     };
-    Launch::of::<A>(device, Source::Rows, kernel)
-        .grid(blocks(rung, m, c), 1, 1)
-        .block(THREADS as u32)
-        .write(&mut out)
-        .read(x)
-        .read(rows)
-        .read_or_null(count)
-        .size(m)
-        .size(n)
-        .size(c)
-        .run()
+    // SAFETY: the rows are whole and as many as listed; the kernel asks each index.
+    unsafe {
+        Launch::of::<A>(device, Source::Rows, kernel)
+            .grid(blocks(rung, m, c), 1, 1)
+            .block(THREADS as u32)
+            .write(&mut out)
+            .read(x)
+            .read(rows)
+            .read_or_null(count)
+            .size(m)
+            .size(n)
+            .size(c)
+            .run()
+    }
 }
 
 /// `x[rows[i]] += y[i]`, for the first `count[0]` rows where a count is given.
@@ -114,17 +117,20 @@ pub fn scatter_add_with<A: Storage>(
         Rung::Naive => "rows_scatter_add_naive",
         Rung::Fast => "rows_scatter_add",
     };
-    Launch::of::<A>(device, Source::Rows, kernel)
-        .grid(blocks(rung, m, c), 1, 1)
-        .block(THREADS as u32)
-        .write(&mut x)
-        .read(y)
-        .read(rows)
-        .read_or_null(count)
-        .size(m)
-        .size(n)
-        .size(c)
-        .run()
+    // SAFETY: the rows are whole and as many as listed; the kernel asks each index.
+    unsafe {
+        Launch::of::<A>(device, Source::Rows, kernel)
+            .grid(blocks(rung, m, c), 1, 1)
+            .block(THREADS as u32)
+            .write(&mut x)
+            .read(y)
+            .read(rows)
+            .read_or_null(count)
+            .size(m)
+            .size(n)
+            .size(c)
+            .run()
+    }
 }
 
 /// Rows of the matrix.

@@ -65,13 +65,16 @@ pub fn argmax_with(
         Rung::Naive => "sampling_argmax_naive",
         Rung::Fast => "sampling_argmax",
     };
-    Launch::of::<f32>(device, Source::Sampling, kernel)
-        .grid(rows, 1, 1)
-        .block(threads(rung, v))
-        .write(&mut out)
-        .read(logits)
-        .size(v)
-        .run()
+    // SAFETY: every row has the checked length.
+    unsafe {
+        Launch::of::<f32>(device, Source::Sampling, kernel)
+            .grid(rows, 1, 1)
+            .block(threads(rung, v))
+            .write(&mut out)
+            .read(logits)
+            .size(v)
+            .run()
+    }
 }
 
 /// A token of every row drawn with its uniform number, or [`NONE`].
@@ -134,18 +137,21 @@ pub fn draw_with(
         Rung::Naive => "sampling_draw_naive",
         Rung::Fast => "sampling_draw",
     };
-    Launch::of::<f32>(device, Source::Sampling, kernel)
-        .grid(rows, 1, 1)
-        .block(threads(rung, v))
-        .write(&mut out)
-        .read(logits)
-        .read(uniforms)
-        .value(scale)
-        .value(fixed_point(v))
-        .size(if draw.top_k < v { draw.top_k } else { 0 })
-        .value(draw.top_p)
-        .size(v)
-        .run()
+    // SAFETY: every row has the checked length.
+    unsafe {
+        Launch::of::<f32>(device, Source::Sampling, kernel)
+            .grid(rows, 1, 1)
+            .block(threads(rung, v))
+            .write(&mut out)
+            .read(logits)
+            .read(uniforms)
+            .value(scale)
+            .value(fixed_point(v))
+            .size(if draw.top_k < v { draw.top_k } else { 0 })
+            .value(draw.top_p)
+            .size(v)
+            .run()
+    }
 }
 
 fn check(rows: usize, logits: usize, v: usize) {

@@ -65,24 +65,27 @@ impl Chunk<'_> {
     ) -> Result<()> {
         let own = self.start..self.end;
         let kernel = self.kernel("classifier_statistics_naive", "classifier_statistics");
-        Launch::of::<A>(self.device, Source::Classifier, kernel)
-            .grid(self.rows(), 1, 1)
-            .block(self.threads())
-            .write(&mut rows.loss.reborrow().into_slice(own.clone()))
-            .write(&mut rows.nll.reborrow().into_slice(own.clone()))
-            .write(&mut rows.probability.reborrow().into_slice(own.clone()))
-            .write(&mut rows.kept.reborrow().into_slice(own.clone()))
-            .write_or_null(scale.is_some().then_some(&mut scratch.saved))
-            .read(scratch.logits.view())
-            .read(targets.slice(own.clone()))
-            .read_or_null(mask.map(|mask| mask.slice(own)))
-            .value(scale.unwrap_or(0.0))
-            .value(code.kind)
-            .value(code.parameter)
-            .value(code.second)
-            .size(self.shape.v)
-            .size(stride(self.shape.v))
-            .run()
+        // SAFETY: rows and scratch have the checked lengths; the kernel asks each target.
+        unsafe {
+            Launch::of::<A>(self.device, Source::Classifier, kernel)
+                .grid(self.rows(), 1, 1)
+                .block(self.threads())
+                .write(&mut rows.loss.reborrow().into_slice(own.clone()))
+                .write(&mut rows.nll.reborrow().into_slice(own.clone()))
+                .write(&mut rows.probability.reborrow().into_slice(own.clone()))
+                .write(&mut rows.kept.reborrow().into_slice(own.clone()))
+                .write_or_null(scale.is_some().then_some(&mut scratch.saved))
+                .read(scratch.logits.view())
+                .read(targets.slice(own.clone()))
+                .read_or_null(mask.map(|mask| mask.slice(own)))
+                .value(scale.unwrap_or(0.0))
+                .value(code.kind)
+                .value(code.parameter)
+                .value(code.second)
+                .size(self.shape.v)
+                .size(stride(self.shape.v))
+                .run()
+        }
     }
 
     /// Kept rows get places, and their gradients stand there.
@@ -98,33 +101,39 @@ impl Chunk<'_> {
             Rung::Fast => self.rows().next_multiple_of(32).min(1024),
         };
         let kernel = self.kernel("classifier_place_naive", "classifier_place");
-        Launch::of::<A>(self.device, Source::Classifier, kernel)
-            .block(most as u32)
-            .write(&mut scratch.place)
-            .write(&mut scratch.waiting)
-            .write(&mut scratch.state)
-            .read(kept.slice(own.clone()))
-            .size(self.start)
-            .size(self.rows())
-            .size(self.size)
-            .value(i32::from(self.start == 0))
-            .value(i32::from(self.end == self.shape.n))
-            .run()?;
+        // SAFETY: rows and scratch have the checked lengths; the kernel asks each target.
+        unsafe {
+            Launch::of::<A>(self.device, Source::Classifier, kernel)
+                .block(most as u32)
+                .write(&mut scratch.place)
+                .write(&mut scratch.waiting)
+                .write(&mut scratch.state)
+                .read(kept.slice(own.clone()))
+                .size(self.start)
+                .size(self.rows())
+                .size(self.size)
+                .value(i32::from(self.start == 0))
+                .value(i32::from(self.end == self.shape.n))
+                .run()
+        }?;
         let (kernel, columns, threads) = match self.rung {
             Rung::Naive => ("classifier_gradient_naive", stride(self.shape.v).div_ceil(256), 256),
             Rung::Fast => ("classifier_gradient", 1, self.threads()),
         };
-        Launch::of::<A>(self.device, Source::Classifier, kernel)
-            .grid(self.rows(), columns, 1)
-            .block(threads)
-            .write(&mut scratch.dz)
-            .read(scratch.saved.view())
-            .read(scratch.logits.view())
-            .read(targets.slice(own))
-            .read(scratch.place.view())
-            .size(self.shape.v)
-            .size(stride(self.shape.v))
-            .run()
+        // SAFETY: rows and scratch have the checked lengths; the kernel asks each target.
+        unsafe {
+            Launch::of::<A>(self.device, Source::Classifier, kernel)
+                .grid(self.rows(), columns, 1)
+                .block(threads)
+                .write(&mut scratch.dz)
+                .read(scratch.saved.view())
+                .read(scratch.logits.view())
+                .read(targets.slice(own))
+                .read(scratch.place.view())
+                .size(self.shape.v)
+                .size(stride(self.shape.v))
+                .run()
+        }
     }
 
     /// `dW += dzᵀ x` and `dx += dz W` over the rows whose time has come, perhaps none.

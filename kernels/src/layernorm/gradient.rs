@@ -84,70 +84,85 @@ pub fn backward_with<A: Storage>(
     let mut parts = scratch.into_slice(0..2 * blocks * c);
     match (rung, layout) {
         (Rung::Naive, _) => {
-            kernel("layernorm_backward_naive")
-                .grid(n.div_ceil(THREADS), 1, 1)
-                .block(THREADS as u32)
-                .write(&mut dresidual)
-                .read(mean)
-                .read(rstd)
-                .read(dout)
-                .read(residual)
-                .read(weight)
-                .size(n)
-                .size(c)
-                .run()?;
-            return kernel("layernorm_backward_columns_naive")
-                .grid(c.div_ceil(THREADS), 1, 1)
-                .block(THREADS as u32)
-                .write(&mut dweight)
-                .write(&mut dbias)
-                .read(mean)
-                .read(rstd)
-                .read(dout)
-                .read(residual)
-                .size(n)
-                .size(c)
-                .run();
+            // SAFETY: rows, channels and scratch have the checked lengths.
+            unsafe {
+                kernel("layernorm_backward_naive")
+                    .grid(n.div_ceil(THREADS), 1, 1)
+                    .block(THREADS as u32)
+                    .write(&mut dresidual)
+                    .read(mean)
+                    .read(rstd)
+                    .read(dout)
+                    .read(residual)
+                    .read(weight)
+                    .size(n)
+                    .size(c)
+                    .run()
+            }?;
+            // SAFETY: rows, channels and scratch have the checked lengths.
+            return unsafe {
+                kernel("layernorm_backward_columns_naive")
+                    .grid(c.div_ceil(THREADS), 1, 1)
+                    .block(THREADS as u32)
+                    .write(&mut dweight)
+                    .write(&mut dbias)
+                    .read(mean)
+                    .read(rstd)
+                    .read(dout)
+                    .read(residual)
+                    .size(n)
+                    .size(c)
+                    .run()
+            };
         }
-        (Rung::Fast, Some(layout)) => kernel(layout.backward)
-            .grid(blocks, 1, 1)
-            .block(layout.backward_threads() as u32)
-            .write(&mut dresidual)
-            .write(&mut parts)
-            .read(mean)
-            .read(rstd)
-            .read(dout)
-            .read(residual)
-            .read(weight)
-            .size(n)
-            .size(c)
-            .size(layout.team)
-            .size(steps)
-            .run()?,
-        (Rung::Fast, None) => {
-            kernel("layernorm_backward")
-                .grid(n, 1, 1)
-                .block(threads_of_a_row(c) as u32)
+        // SAFETY: rows, channels and scratch have the checked lengths.
+        (Rung::Fast, Some(layout)) => unsafe {
+            kernel(layout.backward)
+                .grid(blocks, 1, 1)
+                .block(layout.backward_threads() as u32)
                 .write(&mut dresidual)
-                .read(mean)
-                .read(rstd)
-                .read(dout)
-                .read(residual)
-                .read(weight)
-                .size(c)
-                .run()?;
-            kernel("layernorm_backward_columns")
-                .grid(blocks, c.div_ceil(THREADS), 1)
-                .block(THREADS as u32)
                 .write(&mut parts)
                 .read(mean)
                 .read(rstd)
                 .read(dout)
                 .read(residual)
+                .read(weight)
                 .size(n)
                 .size(c)
-                .size(n.div_ceil(blocks.max(1)))
-                .run()?;
+                .size(layout.team)
+                .size(steps)
+                .run()
+        }?,
+        (Rung::Fast, None) => {
+            // SAFETY: rows, channels and scratch have the checked lengths.
+            unsafe {
+                kernel("layernorm_backward")
+                    .grid(n, 1, 1)
+                    .block(threads_of_a_row(c) as u32)
+                    .write(&mut dresidual)
+                    .read(mean)
+                    .read(rstd)
+                    .read(dout)
+                    .read(residual)
+                    .read(weight)
+                    .size(c)
+                    .run()
+            }?;
+            // SAFETY: rows, channels and scratch have the checked lengths.
+            unsafe {
+                kernel("layernorm_backward_columns")
+                    .grid(blocks, c.div_ceil(THREADS), 1)
+                    .block(THREADS as u32)
+                    .write(&mut parts)
+                    .read(mean)
+                    .read(rstd)
+                    .read(dout)
+                    .read(residual)
+                    .size(n)
+                    .size(c)
+                    .size(n.div_ceil(blocks.max(1)))
+                    .run()
+            }?;
         }
     }
     column_sum::finish(device, &mut dweight, Some(&mut dbias), parts.view())

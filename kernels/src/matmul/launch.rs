@@ -78,18 +78,20 @@ fn share<A: Storage, O: Storage>(
         .size(strides.b)
         .value(product.alpha)
         .value(i32::from(product.write == Write::Accumulate));
-    match plan.rung {
-        Rung::Naive => launch.value(layout as i32).run(),
+    let launch = match plan.rung {
+        Rung::Naive => launch.value(layout as i32),
         Rung::Wgmma => {
             let [stored_a, stored_b] = layout.stored(m, n, k);
             let box_a = if layout == Layout::TN { BOX } else { rows };
             let box_b = if layout == Layout::NT { columns } else { BOX };
             let map_a = device.tensor_map(a, stored_a.into(), strides.a, [box_a, BOX])?;
             let map_b = device.tensor_map(b, stored_b.into(), strides.b, [box_b, BOX])?;
-            launch.tensor_map(&map_a).tensor_map(&map_b).run()
+            launch.tensor_map(&map_a).tensor_map(&map_b)
         }
-        _ => launch.run(),
-    }
+        _ => launch,
+    };
+    // SAFETY: `run_with` has checked that the matrices reach as far as shape and strides say.
+    unsafe { launch.run() }
 }
 
 /// Bytes of `Room` in `matmul_wgmma.cu`: slabs, sums on their way out, barriers.
@@ -112,18 +114,21 @@ pub(super) fn join<A: Storage, O: Storage>(
     let launch = Launch::of::<A>(device, Source::Matmul, "matmul_join")
         .grid((m * n).div_ceil(256), 1, 1)
         .block(256);
-    output::<A, O>(launch, out)
-        .read(sums)
-        .read_or_null(product.bias)
-        .read_or_null(product.limit.map(|(limit, _)| limit))
-        .value(inner(product))
-        .size(m)
-        .size(n)
-        .size(plan.splits)
-        .size(strides.out)
-        .value(product.alpha)
-        .value(i32::from(product.write == Write::Accumulate))
-        .run()
+    // SAFETY: `run_with` has checked that the matrices reach as far as shape and strides say.
+    unsafe {
+        output::<A, O>(launch, out)
+            .read(sums)
+            .read_or_null(product.bias)
+            .read_or_null(product.limit.map(|(limit, _)| limit))
+            .value(inner(product))
+            .size(m)
+            .size(n)
+            .size(plan.splits)
+            .size(strides.out)
+            .value(product.alpha)
+            .value(i32::from(product.write == Write::Accumulate))
+            .run()
+    }
 }
 
 /// The output in the storage of the operands, or the wider one; the other is null.

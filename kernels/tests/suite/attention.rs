@@ -337,6 +337,37 @@ fn gradients_never_reach_later_tokens() {
     }
 }
 
+/// Gradients so large that their products with later values overflow, which the mask hides.
+fn hides_overflow_from_gradients<A: Storage + PartialEq>(device: &Device) {
+    for (t, hs) in [(3, 5), (18, 32), (67, 64), (130, 32), (66, 128)] {
+        let mut case = Case::<A>::new((1, t, 1, hs), 6);
+        let known = t / 2;
+        for (index, x) in case.dout.iter_mut().enumerate() {
+            *x = A::of(if index < known * hs { 1e10 * x.wide() } else { 0.0 });
+        }
+        let before: Vec<_> =
+            case.rungs(device).map(|rung| case.run(Some(rung), device, 16)).collect();
+        for row in case.qkv[known * 3 * hs..].chunks_mut(3 * hs) {
+            row[2 * hs..].iter_mut().for_each(|x| *x = A::of(1e30 * x.wide()));
+        }
+        let overflows = (case.dout[..hs].iter()).any(|dy| (dy.wide() * 1e30).is_infinite());
+        assert!(overflows, "t {t}: no product is hidden");
+        for (rung, before) in case.rungs(device).zip(before) {
+            let after = case.run(Some(rung), device, 16);
+            assert!(after.dqkv.iter().all(|x| x.wide().is_finite()), "{rung:?} t {t} hs {hs}");
+            assert!(after.dqkv == before.dqkv, "{rung:?} t {t} hs {hs}: another gradient");
+        }
+    }
+}
+
+#[test]
+fn overflow_behind_the_mask_reaches_no_gradient() {
+    for device in machines() {
+        hides_overflow_from_gradients::<f32>(&device);
+        hides_overflow_from_gradients::<bf16>(&device);
+    }
+}
+
 fn survives_extreme_scores<A: Storage + PartialEq>(device: &Device) {
     // One key scores far above the others: its value is the output, whatever the size.
     for (hs, large) in [1, 64, 128].into_iter().flat_map(|hs| [80.0, 1e4, 1e15].map(|x| (hs, x))) {

@@ -1,6 +1,6 @@
 //! Tests of the runtime: compilers, cache, launches, memory, and what they say when they fail.
 
-use crate::support::{devices, download, upload};
+use crate::support::{Start, devices, download, upload};
 use fortifai_kernels::compile::{Nvrtc, figures};
 use fortifai_kernels::sources::Source;
 use fortifai_kernels::{Buffer, Device, KernelError, Launch, Precision, Result, View, ViewMut};
@@ -20,14 +20,14 @@ EXPORT(scale)
 fn scale(device: &Device, out: &mut ViewMut<f32>, x: View<f32>, factor: f32) -> Result<()> {
     let n = x.len();
     let launch = Launch::of::<f32>(device, SCALE, "scale").grid(n.div_ceil(64), 1, 1).block(64);
-    launch.write(out).read(x).value(factor).size(n).run()
+    launch.write(out).read(x).value(factor).size(n).start()
 }
 
 /// The refusal of a launch that `change` has spoilt.
 fn refusal(device: &Device, kernel: &'static str, change: fn(Launch) -> Launch) -> String {
     let x = Buffer::<f32>::zeros(device, 64).expect("memory");
     let launch = Launch::of::<f32>(device, SCALE, kernel).block(64).read(x.view()).read(x.view());
-    let reason = change(launch).run().expect_err("a spoilt launch");
+    let reason = change(launch).start().expect_err("a spoilt launch");
     assert!(matches!(reason, KernelError::Device { .. }), "{reason:?}");
     reason.to_string()
 }
@@ -75,7 +75,7 @@ fn a_file_that_does_not_compile_is_named_with_what_the_compiler_said() {
     const BROKEN: Source =
         Source::Other("broken.cu", "#include \"common.cuh\"\nint f() { return x; }\n");
     for device in devices() {
-        let reason = Launch::of::<f32>(&device, BROKEN, "f").block(32).run().expect_err("broken");
+        let reason = Launch::of::<f32>(&device, BROKEN, "f").block(32).start().expect_err("broken");
         assert!(matches!(reason, KernelError::Compile { .. }), "{reason:?}");
         let sentence = reason.to_string();
         assert!(
@@ -88,7 +88,7 @@ fn a_file_that_does_not_compile_is_named_with_what_the_compiler_said() {
 #[test]
 fn a_launch_over_an_empty_grid_does_nothing() {
     for device in devices() {
-        Launch::of::<f32>(&device, SCALE, "no such kernel").grid(0, 1, 1).run().expect("nothing");
+        Launch::of::<f32>(&device, SCALE, "no such kernel").grid(0, 1, 1).start().expect("nothing");
     }
 }
 

@@ -55,6 +55,26 @@ fn forward_is_the_rounded_sum_of_two_rows() {
     }
 }
 
+#[test]
+fn ids_beyond_the_tables_read_as_nan_and_spoil_no_other_row() {
+    let (c, tokens, positions) = (9, [0, 2, 1, u32::MAX], [1, 0, 2, 0]);
+    for device in devices() {
+        let (wte, wpe) = (normals::<f32>(1, 2 * c), normals::<f32>(2, 2 * c));
+        let (words, places) = (upload(&device, &wte), upload(&device, &wpe));
+        let (tokens, positions) = (upload(&device, &tokens), upload(&device, &positions));
+        for rung in RUNGS {
+            let mut out = upload(&device, &vec![0.0f32; 4 * c]);
+            let (to, tokens, positions) = (out.view_mut(), tokens.view(), positions.view());
+            let (words, places) = (words.view(), places.view());
+            embedding::forward_with(rung, &device, to, tokens, positions, words, places, c)
+                .unwrap();
+            let out = out.view().download(&device).unwrap();
+            assert!((0..c).all(|j| out[j] == wte[j] + wpe[c + j]), "{rung:?}");
+            assert!(out[c..].iter().all(|x| x.is_nan()), "{rung:?}");
+        }
+    }
+}
+
 fn backward<A: Storage + PartialEq>(
     device: &Device,
     rung: Rung,

@@ -22,7 +22,7 @@ enum Means {
     Numbers,
     /// AddressSanitizer, or the bounds of arrays.
     Memory,
-    /// ThreadSanitizer.
+    /// ThreadSanitizer. GCC 12's does not see the missing barrier of norm.cu, among 256 threads.
     Race,
 }
 
@@ -73,7 +73,7 @@ const FAULTS: [Fault; 24] = [
         "  tree[threadIdx.x] = x;\n  __syncthreads();",
         "  tree[threadIdx.x] = x;",
         "norm",
-        Means::Race,
+        Means::Numbers,
     ),
     fault(
         "attention.cu",
@@ -174,7 +174,7 @@ const FAULTS: [Fault; 24] = [
         "  if (row >= p.row_end || column >= p.n) return;",
         "  if (row >= p.row_end || column > p.n) return;",
         "matmul",
-        Means::Numbers,
+        Means::Memory,
     ),
     fault(
         "product.cuh",
@@ -222,7 +222,6 @@ const FAULTS: [Fault; 24] = [
 ];
 
 #[test]
-#[ignore = "which means catches which fault has not been measured"]
 fn every_planted_fault_is_caught_and_the_sound_sources_pass() {
     if let Err(reason) = Device::host(Schedule::Forward) {
         return skip(&reason.to_string());
@@ -276,7 +275,8 @@ fn every_planted_fault_is_caught_and_the_sound_sources_pass() {
                 }
                 // A file that does not compile is no catch.
                 Means::Memory => {
-                    ["AddressSanitizer", "runtime error"].iter().any(|s| outcome.text.contains(s))
+                    let signs = ["ERROR: AddressSanitizer", "runtime error"];
+                    signs.iter().any(|s| outcome.text.contains(s))
                 }
                 Means::Race => outcome.text.contains("ThreadSanitizer: data race"),
             };
@@ -332,7 +332,8 @@ fn run(folder: &Path, probe: &str, tool: Tool) -> Outcome {
         .args(["faults::a_probe_in_a_process_of_its_own", "--exact", "--ignored", "--nocapture"])
         .env("FORTIFAI_PROBE", probe)
         .env("FORTIFAI_KERNEL_SOURCES", folder.join("cuda"))
-        .env("FORTIFAI_HOST_CXXFLAGS", tool.options());
+        .env("FORTIFAI_HOST_CXXFLAGS", tool.options())
+        .env("FORTIFAI_CACHE", folder.join("compiled"));
     match tool {
         Tool::None => {}
         Tool::Address => {

@@ -1,7 +1,7 @@
 //! The shim: every built-in against an answer worked by hand (on a GPU too, where there is one), and
 //! every misuse against the report that it must give.
 
-use crate::support::{blank, devices, download, upload};
+use crate::support::{Start, blank, devices, download, upload};
 use fortifai_kernels::sources::Source;
 use fortifai_kernels::{Device, Launch, Schedule};
 use half::bf16;
@@ -47,7 +47,7 @@ fn shuffles_and_votes_give_the_answers_of_the_manual() {
     for device in devices() {
         let mut out = upload(&device, &[-1i32; 20 * 32]);
         let launch = Launch::of::<f32>(&device, BUILTINS, "shuffles").block(32);
-        launch.write(&mut out.view_mut()).run().expect("a launch");
+        launch.write(&mut out.view_mut()).start().expect("a launch");
         let out = download(&device, out.view());
         for (number, (ours, expected)) in out.chunks(32).zip(&expected).enumerate() {
             assert_eq!(ours, &expected[..], "row {number} on {}", device.name());
@@ -63,7 +63,7 @@ fn reductions_give_every_thread_the_whole_blocks_answer() {
             let mut out = blank::<f32>(&device, 2 * blocks * threads);
             let launch = Launch::of::<f32>(&device, BUILTINS, "reductions");
             let launch = launch.grid(blocks, 1, 1).block(threads as u32);
-            launch.write(&mut out.view_mut()).run().expect("a launch");
+            launch.write(&mut out.view_mut()).start().expect("a launch");
             let out = download(&device, out.view());
             for block in 0..blocks {
                 let numbers = || (0..threads).map(|thread| (thread * 7 + block) % 64);
@@ -84,7 +84,7 @@ fn integer_functions_give_the_answers_of_the_manual() {
     for device in devices() {
         let mut out = upload(&device, &[-1i32; 16]);
         let launch = Launch::of::<f32>(&device, BUILTINS, "integers").block(32);
-        launch.write(&mut out.view_mut()).run().expect("a launch");
+        launch.write(&mut out.view_mut()).start().expect("a launch");
         assert_eq!(download(&device, out.view()), expected, "{}", device.name());
     }
 }
@@ -121,7 +121,7 @@ fn mathematics_agrees_with_rusts() {
         let launch = Launch::of::<f32>(&device, BUILTINS, "mathematics").block(32);
         let (mut to, mut to_wide) = (out.view_mut(), out_wide.view_mut());
         let launch = launch.write(&mut to).write(&mut to_wide).read(x_there.view()).size(n);
-        launch.run().expect("a launch");
+        launch.start().expect("a launch");
         let (out, out_wide) = (download(&device, out.view()), download(&device, out_wide.view()));
         for (i, &x) in x.iter().enumerate() {
             for (row, &f) in narrow.iter().enumerate() {
@@ -147,7 +147,7 @@ fn integer_atomics_count_every_thread_of_every_block() {
         let (mut wide_to, mut to, mut count_to) =
             (wide.view_mut(), counts.view_mut(), count.view_mut());
         let launch = launch.block(threads).write(&mut wide_to).write(&mut to).write(&mut count_to);
-        launch.read(numbers_there.view()).run().expect("a launch");
+        launch.read(numbers_there.view()).start().expect("a launch");
         assert_eq!(download(&device, wide.view()), [all as u64]);
         assert_eq!(download(&device, count.view()), [3 * all as u32]);
         let counts = download(&device, counts.view());
@@ -167,7 +167,7 @@ fn meeting(
     let mut out = blank::<f32>(device, threads as usize);
     let launch = Launch::of::<f32>(device, MEETINGS, kernel).block(threads);
     let mut to = out.view_mut();
-    launch.write(&mut to).size(n).run().map_err(|reason| reason.to_string())?;
+    launch.write(&mut to).size(n).start().map_err(|reason| reason.to_string())?;
     Ok(download(device, out.view()))
 }
 
@@ -295,7 +295,7 @@ fn schedules_run_threads_in_the_order_they_name() {
         let (mut out, mut counter) = (upload(&device, &[-1i32; 256]), upload(&device, &[0i32]));
         let launch = Launch::of::<f32>(&device, MEETINGS, "order").block(256);
         let (mut to, mut counter_to) = (out.view_mut(), counter.view_mut());
-        launch.write(&mut to).write(&mut counter_to).run().expect("a launch");
+        launch.write(&mut to).write(&mut counter_to).start().expect("a launch");
         download(&device, out.view())
     };
     if shims().next().is_none() {
@@ -318,7 +318,7 @@ fn shared_memory_starts_as_nan_in_every_block() {
     for device in shims() {
         let mut out = upload(&device, &[0.0f32; 5 * 128]);
         let launch = Launch::of::<f32>(&device, MEMORY, "fresh").grid(5, 1, 1).block(64);
-        launch.shared(256).write(&mut out.view_mut()).run().expect("a launch");
+        launch.shared(256).write(&mut out.view_mut()).start().expect("a launch");
         assert!(download(&device, out.view()).iter().all(|x| x.is_nan()));
     }
 }
@@ -328,7 +328,7 @@ fn a_write_beyond_shared_memory_is_reported() {
     for device in shims() {
         let write = |at: i32, dynamic: i32| {
             let launch = Launch::of::<f32>(&device, MEMORY, "write_at").block(32).shared(40);
-            launch.value(at).value(dynamic).run()
+            launch.value(at).value(dynamic).start()
         };
         for dynamic in [0, 1] {
             write(0, dynamic).expect("the first");
@@ -350,7 +350,7 @@ fn every_declaration_and_every_instance_has_its_own_shared_memory() {
     for device in devices() {
         let mut out = upload(&device, &[-1i32; 5]);
         let launch = Launch::of::<f32>(&device, MEMORY, "declarations").block(32).shared(4);
-        launch.write(&mut out.view_mut()).run().expect("a launch");
+        launch.write(&mut out.view_mut()).start().expect("a launch");
         assert_eq!(download(&device, out.view()), [11, 20, 30, 1, 0]);
     }
 }
@@ -363,7 +363,7 @@ fn ldmatrix_hands_each_lane_its_pairs() {
         let mut out = upload(&device, &[u32::MAX; 256]);
         let bits_there = upload(&device, &bits);
         let launch = Launch::of::<bf16>(&device, TENSOR, "load_matrices").block(32);
-        launch.write(&mut out.view_mut()).read(bits_there.view()).run().expect("a launch");
+        launch.write(&mut out.view_mut()).read(bits_there.view()).start().expect("a launch");
         let out = download(&device, out.view());
         for lane in 0..32u32 {
             for m in 0..4 {
@@ -395,7 +395,7 @@ fn mma_adds_the_plain_product() {
     for device in devices() {
         let (mut out, a, b) = (upload(&device, &d), upload(&device, &a), upload(&device, &b));
         let launch = Launch::of::<bf16>(&device, TENSOR, "product").block(32);
-        launch.write(&mut out.view_mut()).read(a.view()).read(b.view()).run().expect("a launch");
+        launch.write(&mut out.view_mut()).read(a.view()).read(b.view()).start().expect("a launch");
         assert_eq!(download(&device, out.view()), expected, "{}", device.name());
     }
 }
@@ -406,7 +406,7 @@ fn copied(device: &Device, waits: i32) -> Vec<f32> {
     let (mut out, numbers) = (blank::<f32>(device, 384), upload(device, &numbers));
     let launch = Launch::of::<f32>(device, TENSOR, "copies").block(32);
     let mut to = out.view_mut();
-    launch.write(&mut to).read(numbers.view()).value(waits).run().expect("a launch");
+    launch.write(&mut to).read(numbers.view()).value(waits).start().expect("a launch");
     download(device, out.view())
 }
 
@@ -443,7 +443,7 @@ fn addresses_that_are_no_multiples_of_16_are_reported() {
         let numbers = upload(&device, &[0.0f32; 8]);
         for (to, from, ok) in [(0, 0, true), (4, 4, true), (1, 0, false), (0, 2, false)] {
             let launch = Launch::of::<f32>(&device, TENSOR, "skewed_copy").block(32);
-            let result = launch.read(numbers.view()).value(to).value(from).run();
+            let result = launch.read(numbers.view()).value(to).value(from).start();
             assert_eq!(result.is_ok(), ok, "{to} {from}");
             if let Err(reason) = result {
                 assert!(reason.to_string().contains("is not aligned to 16 bytes"), "{reason}");
@@ -451,7 +451,7 @@ fn addresses_that_are_no_multiples_of_16_are_reported() {
         }
         let mut out = upload(&device, &[0u32; 32]);
         let launch = Launch::of::<f32>(&device, TENSOR, "skewed_rows").block(32);
-        let report = launch.write(&mut out.view_mut()).value(4i32).run().expect_err("skewed");
+        let report = launch.write(&mut out.view_mut()).value(4i32).start().expect_err("skewed");
         assert!(report.to_string().contains("ldmatrix_x4: address"), "{report}");
     }
 }

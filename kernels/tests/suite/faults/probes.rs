@@ -12,8 +12,8 @@ type Bits = Vec<u64>;
 pub fn probe(name: &str) -> fn(&Device) -> Result<Bits> {
     match name {
         "adamw" => adamw,
-        "attention" => attention::<f32, 20>,
-        "attention_mma" => attention::<bf16, 32>,
+        "attention" => |device| attention::<f32>(device, 70, 1, 20),
+        "attention_mma" => |device| attention::<bf16>(device, 140, 2, 32),
         "column_sum" => column_sum,
         "gelu" => gelu,
         "layernorm" => layernorm,
@@ -57,15 +57,15 @@ fn adamw(device: &Device) -> Result<Bits> {
     Ok(all)
 }
 
-/// Forward and backward over more than one tile of rows.
-fn attention<A: Storage, const HS: usize>(device: &Device) -> Result<Bits> {
-    let shape = attention::Shape { b: 1, t: 140, nh: 2, hs: HS };
-    let n = shape.t * shape.nh;
-    let (qkv, dout) = (normals::<A>(1, 3 * n * HS), normals::<A>(2, n * HS));
+/// Forward and backward.
+fn attention<A: Storage>(device: &Device, t: usize, nh: usize, hs: usize) -> Result<Bits> {
+    let shape = attention::Shape { b: 1, t, nh, hs };
+    let n = t * nh;
+    let (qkv, dout) = (normals::<A>(1, 3 * n * hs), normals::<A>(2, n * hs));
     let (qkv, dout) = (upload(device, &qkv), upload(device, &dout));
-    let (mut out, mut lse) = (blank::<A>(device, n * HS), blank::<f32>(device, n));
+    let (mut out, mut lse) = (blank::<A>(device, n * hs), blank::<f32>(device, n));
     attention::forward(device, out.view_mut(), lse.view_mut(), qkv.view(), shape)?;
-    let mut dqkv = upload(device, &normals::<A>(3, 3 * n * HS));
+    let mut dqkv = upload(device, &normals::<A>(3, 3 * n * hs));
     let mut scratch = blank::<f32>(device, attention::scratch(shape));
     let (to, scratch) = (dqkv.view_mut(), scratch.view_mut());
     let (y, lse_there) = (out.view(), lse.view());
@@ -156,13 +156,16 @@ fn rows(device: &Device) -> Result<Bits> {
 }
 
 fn sampling(device: &Device) -> Result<Bits> {
-    let (count, v) = (3, 517);
+    let (count, v) = (5, 517);
     let logits = upload(device, &normals::<f32>(1, count * v));
-    let uniforms = upload(device, &[0.1, 0.55, 0.93]);
+    let uniforms = upload(device, &[0.1, 0.34, 0.55, 0.78, 0.93]);
     let mut out = upload(device, &vec![0u32; count]);
     sampling::argmax(device, out.view_mut(), logits.view(), v)?;
     let mut all: Bits = download(device, out.view()).into_iter().map(u64::from).collect();
     sampling::draw(device, out.view_mut(), logits.view(), uniforms.view(), 0.8, 40, 0.9, v)?;
+    all.extend(download(device, out.view()).into_iter().map(u64::from));
+    // Of all tokens, which takes the walk past its first 32.
+    sampling::draw(device, out.view_mut(), logits.view(), uniforms.view(), 1.0, 0, 1.0, v)?;
     all.extend(download(device, out.view()).into_iter().map(u64::from));
     Ok(all)
 }
