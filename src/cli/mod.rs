@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod bench;
 mod collapse;
 mod device;
 mod estimate;
@@ -42,6 +43,7 @@ enum Command {
     Report(report::Arguments),
     Theory(theory::Arguments),
     Verify(verify::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// What every command takes.
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Report(arguments) => (arguments.json(), report::execute(arguments)),
         Command::Theory(arguments) => (arguments.json(), theory::execute(arguments)),
         Command::Verify(arguments) => (arguments.json(), verify::execute(arguments)),
+        Command::Bench(arguments) => (arguments.json(), bench::execute(arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
