@@ -39,7 +39,7 @@ def build(torch, layers, heads, channels, context, vocab):
     return Gpt2()
 
 
-def step(torch, model, b, t, vocab, precision):
+def step(torch, model, b, t, vocab, precision, device="cuda"):
     """A closure that does one training step and returns the loss, not waited for."""
     matrices = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
@@ -47,10 +47,10 @@ def step(torch, model, b, t, vocab, precision):
         [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
         lr=3e-4, betas=(0.9, 0.95), fused=True,
     )
-    tokens = torch.randint(vocab, (b, t + 1), device="cuda")
+    tokens = torch.randint(vocab, (b, t + 1), device=device)
 
     def run():
-        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             loss = model(tokens[:, :-1], tokens[:, 1:])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

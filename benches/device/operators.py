@@ -39,12 +39,15 @@ def rivals(entry):
     return names
 
 
-def make(torch, entry, rival):
+def make(torch, entry, rival, device="cuda"):
     shape = entry["shape"]
     storage = torch.float32 if entry["precision"] == "f32" else torch.bfloat16
 
     def normal(*sizes, deviation=1.0, dtype=storage):
-        return torch.randn(*sizes, device="cuda", dtype=dtype) * deviation
+        return torch.randn(*sizes, device=device, dtype=dtype) * deviation
+
+    def below(bound, count):
+        return torch.randint(bound, (count,), device=device)
 
     family = entry["kernel"].split("_")[0]
     build = {
@@ -53,14 +56,14 @@ def make(torch, entry, rival):
         "embedding": embedding, "rows": gather, "decode": decode, "squared": norm,
         "sampling": argmax,
     }[family]
-    return build(torch, entry, shape, normal, rival)
+    return build(torch, entry, shape, normal, below, rival)
 
 
 def compiled(torch, function, rival):
     return torch.compile(function, dynamic=False) if rival == COMPILED else function
 
 
-def layernorm(torch, entry, shape, normal, rival):
+def layernorm(torch, entry, shape, normal, below, rival):
     F = torch.nn.functional
     n, c = shape["n"], shape["c"]
     x, weight, bias = normal(n, c), normal(c), normal(c)
@@ -79,7 +82,7 @@ def layernorm(torch, entry, shape, normal, rival):
     return backward(torch, lambda x, w, b: F.layer_norm(x, (c,), w, b), (x, weight, bias), rival)
 
 
-def gelu(torch, entry, shape, normal, rival):
+def gelu(torch, entry, shape, normal, below, rival):
     tanh = lambda x: torch.nn.functional.gelu(x, approximate="tanh")
     x = normal(shape["n"], shape["c"])
     if entry["kernel"] == "gelu_forward":
@@ -96,7 +99,7 @@ def backward(torch, function, inputs, rival):
     return lambda: torch.autograd.grad(out, inputs, dout, retain_graph=True)
 
 
-def matmul(torch, entry, shape, normal, rival):
+def matmul(torch, entry, shape, normal, below, rival):
     m, n, k = shape["m"], shape["n"], shape["k"]
     layout = entry["variant"].split()[-1]
     a = normal(k, m).t() if layout == "tn" else normal(m, k)
@@ -107,7 +110,7 @@ def matmul(torch, entry, shape, normal, rival):
     return lambda: torch.matmul(a, b)
 
 
-def attention(torch, entry, shape, normal, rival):
+def attention(torch, entry, shape, normal, below, rival):
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     F = torch.nn.functional
@@ -133,11 +136,11 @@ def attention(torch, entry, shape, normal, rival):
     return lambda: torch.autograd.grad(out, qkv, dout, retain_graph=True)
 
 
-def classifier(torch, entry, shape, normal, rival):
+def classifier(torch, entry, shape, normal, below, rival):
     F = torch.nn.functional
     n, c, v = shape["n"], shape["c"], shape["v"]
     x, weight = normal(n, c), normal(v, c, deviation=1.5 / c**0.5)
-    targets = torch.randint(v, (n,), device="cuda")
+    targets = below(v, n)
     if rival.startswith("chunked"):
         return lambda: chunked.forward_backward(torch, x, weight, targets)
     loss = lambda x, w: F.cross_entropy((x @ w.t()).float(), targets)
@@ -152,42 +155,42 @@ def classifier(torch, entry, shape, normal, rival):
     return lambda: torch.autograd.grad(loss(x, weight), (x, weight))
 
 
-def adamw(torch, entry, shape, normal, rival):
-    params = torch.zeros(shape["numbers"], device="cuda", requires_grad=True)
+def adamw(torch, entry, shape, normal, below, rival):
+    params = normal(shape["numbers"], dtype=torch.float32).requires_grad_()
     params.grad = normal(shape["numbers"], deviation=1e-3, dtype=torch.float32)
     optimiser = torch.optim.AdamW([params], lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     return optimiser.step
 
 
-def column_sum(torch, entry, shape, normal, rival):
+def column_sum(torch, entry, shape, normal, below, rival):
     dout = normal(shape["n"], shape["oc"])
     return lambda: dout.sum(0, dtype=torch.float32)
 
 
-def embedding(torch, entry, shape, normal, rival):
+def embedding(torch, entry, shape, normal, below, rival):
     table = normal(shape["v"], shape["c"])
-    tokens = torch.randint(shape["v"], (shape["n"],), device="cuda")
+    tokens = below(shape["v"], shape["n"])
     positions = normal(shape["n"], shape["c"])
     return lambda: table[tokens] + positions
 
 
-def gather(torch, entry, shape, normal, rival):
+def gather(torch, entry, shape, normal, below, rival):
     x = normal(shape["n"], shape["c"])
-    rows = torch.randint(shape["n"], (shape["m"],), device="cuda")
+    rows = below(shape["n"], shape["m"])
     return lambda: x.index_select(0, rows)
 
 
-def decode(torch, entry, shape, normal, rival):
+def decode(torch, entry, shape, normal, below, rival):
     rows, t, nh, hs = (shape[letter] for letter in ("rows", "t", "nh", "hs"))
     q, k, v = normal(rows, nh, 1, hs), normal(rows, nh, t, hs), normal(rows, nh, t, hs)
     return lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v)
 
 
-def norm(torch, entry, shape, normal, rival):
+def norm(torch, entry, shape, normal, below, rival):
     g = normal(shape["numbers"], dtype=torch.float32)
     return lambda: torch.linalg.vector_norm(g)
 
 
-def argmax(torch, entry, shape, normal, rival):
+def argmax(torch, entry, shape, normal, below, rival):
     logits = normal(shape["rows"], shape["v"], dtype=torch.float32)
     return lambda: logits.argmax(1)

@@ -11,7 +11,8 @@ flash and cuDNN kernels, cuBLAS(Lt) through torch.matmul, chunked cross entropy 
 Liger's description, fused AdamW. Times as ours are taken: between events, cold second-level cache,
 medians. Memory is what a call allocates beside its inputs.
 
---dry-run prints what would be measured; it needs neither PyTorch nor a GPU. A rival that fails is
+--dry-run prints what would be measured; it needs neither PyTorch nor a GPU. --rehearse calls every
+rival once on the CPU, without times; it needs PyTorch and the record of `--device cuda-host`. A rival that fails is
 reported in its place and does not stop the others. With --seconds the measuring stops when the time
 is over; what is missing is named.
 """
@@ -114,6 +115,42 @@ def measure_steps(torch, step, deadline):
     return results, left
 
 
+def rehearse(torch, tasks, step):
+    """Every rival once on the CPU. Kernels that only a GPU has, and compilers, are left out."""
+    for name, entry, rival in tasks:
+        if rival in ("SDPA flash", "SDPA cuDNN", operators.COMPILED):
+            continue
+        work = operators.make(torch, entry, rival, device="cpu")
+        work()
+        work()
+        print(f"{rival}: {name}: runs")
+    if step:
+        sizes = [step["model"][name] for name in ("layers", "heads", "channels", "context", "vocab")]
+        network = gpt2.build(torch, *sizes)
+        run = gpt2.step(torch, network, step["b"], step["t"], sizes[-1], step["precision"], "cpu")
+        losses = [run().item() for _ in range(5)]
+        assert losses[-1] < losses[0], losses
+        print(f"training step: the loss falls from {losses[0]:.4f} to {losses[-1]:.4f}")
+    compare_chunks(torch)
+
+
+def compare_chunks(torch):
+    """The chunked cross entropy is that of PyTorch, value and gradients."""
+    import chunked
+
+    torch.manual_seed(1)
+    x = torch.randn(37, 16, requires_grad=True)
+    weight = torch.randn(101, 16, requires_grad=True)
+    targets = torch.randint(101, (37,))
+    truth = torch.nn.functional.cross_entropy(x @ weight.t(), targets)
+    truth.backward()
+    with torch.no_grad():
+        ours = chunked.forward_backward(torch, x, weight, targets)
+    for mine, theirs in zip(ours, (truth, x.grad, weight.grad)):
+        assert torch.allclose(mine, theirs, atol=1e-6), (mine, theirs)
+    print("chunked cross entropy: loss and gradients are PyTorch's")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,6 +160,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=600.0, help="stop measuring after so long")
     parser.add_argument("--no-step", action="store_true", help="leave the training step out")
     parser.add_argument("--dry-run", action="store_true", help="print what would be measured")
+    parser.add_argument("--rehearse", action="store_true", help="call every rival once on the CPU")
     options = parser.parse_args()
     kernels_path = os.path.join(options.results, "kernels.json")
     step_path = os.path.join(options.results, "step.json")
@@ -144,6 +182,8 @@ def main():
     import torch
     from clock import Clock
 
+    if options.rehearse:
+        return rehearse(torch, tasks, step)
     if not torch.cuda.is_available():
         print("PyTorch finds no CUDA device; --dry-run needs none.", file=sys.stderr)
         sys.exit(3)
