@@ -102,7 +102,11 @@ fn measure<A: Storage>(
         false => None,
     };
     let outputs_bytes = bench.held_bytes()? - before;
-    let chunk = classifier::chunk_rows(shape);
+    let chunk = match bench.size() {
+        // All rows would be one chunk.
+        Size::Tiny => n.div_ceil(3),
+        _ => classifier::chunk_rows(shape),
+    };
     let plans = vec![(n, Rung::Naive), (n, Rung::Fast), (chunk, Rung::Fast)];
     let scratch = |rows| classifier::workspace_with(rows, shape, A::PRECISION);
     let memory = |plan: &(usize, Rung)| outputs_bytes + 4 * scratch(plan.0);
