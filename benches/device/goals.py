@@ -30,9 +30,12 @@ def case(entry):
 
 
 def best(entries):
-    """The fastest rung of every case, in the order of the cases."""
+    """The fastest rung of every case, in the order of the cases. The classifier with all logits at
+    once is a rung to compare with; the model runs it in chunks."""
     found = {}
     for entry in entries:
+        if entry["kernel"].startswith("classifier") and entry["rung"] != "fast":
+            continue
         name = case(entry)
         if name not in found or entry["time_ms"] < found[name]["time_ms"]:
             found[name] = entry
