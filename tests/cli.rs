@@ -1,5 +1,6 @@
 //! The binary: exit codes, sentences, and that bad input overwrites nothing.
 
+mod bench;
 mod device;
 mod onset;
 mod theory;

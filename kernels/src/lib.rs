@@ -12,6 +12,7 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod bench;
 pub mod classifier;
 pub mod column_sum;
 pub mod compile;

@@ -33,8 +33,19 @@ pub fn squared_with(
     rung: Rung,
     device: &Device,
     g: View<f32>,
-    scratch: ViewMut<f64>,
+    mut scratch: ViewMut<f64>,
 ) -> Result<f64> {
+    queue(rung, device, g, scratch.reborrow())?;
+    Ok(scratch.view().slice(0..1).download(device)?[0])
+}
+
+/// As [`squared_with`], but the sum stays on the device, first in the scratch, and nothing waits.
+pub(crate) fn queue(
+    rung: Rung,
+    device: &Device,
+    g: View<f32>,
+    scratch: ViewMut<f64>,
+) -> Result<()> {
     let parts = parts(g.len());
     assert!(scratch.len() > parts, "norm::squared: scratch is too short");
     let (mut sum, rest) = scratch.split_at(1);
@@ -71,7 +82,7 @@ pub fn squared_with(
             }?;
         }
     }
-    Ok(sum.view().download(device)?[0])
+    Ok(())
 }
 
 /// How many `f64` [`squared`] wants as scratch for `len` numbers.

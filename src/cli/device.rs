@@ -94,17 +94,24 @@ impl OnDevice {
         Ok(Self { device, ..self })
     }
 
+    /// The device of the kernels; none where the CPU tier is meant.
+    ///
+    /// # Errors
+    /// If there is no such device.
+    pub fn open(self) -> Result<Option<Device>> {
+        Ok(match self.meant()?.device {
+            DeviceName::Cpu | DeviceName::Auto => None,
+            DeviceName::Cuda(number) => Some(Device::cuda(number)?),
+            DeviceName::CudaHost => Some(Device::host(Schedule::default())?),
+        })
+    }
+
     /// Does the work on the device asked for.
     ///
     /// # Errors
     /// If there is no such device, or those of the work.
     pub fn run<W: Work>(self, work: W) -> Result<W::Output> {
-        let device = match self.meant()?.device {
-            DeviceName::Cpu | DeviceName::Auto => None,
-            DeviceName::Cuda(number) => Some(Device::cuda(number)?),
-            DeviceName::CudaHost => Some(Device::host(Schedule::default())?),
-        };
-        match (device, self.precision) {
+        match (self.open()?, self.precision) {
             (None, _) => work.run(&Cpu::<f32>::new()),
             (Some(device), Precision::F32) => work.run(&Cuda::<f32>::new(device)?),
             (Some(device), Precision::Bf16) => work.run(&Cuda::<bf16>::new(device)?),

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod bench;
 mod collapse;
 mod device;
 mod estimate;
@@ -44,6 +45,7 @@ enum Command {
     Onset(onset::Arguments),
     Theory(theory::Arguments),
     Verify(verify::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// What every command takes.
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Onset(arguments) => (arguments.json(), onset::execute(arguments)),
         Command::Theory(arguments) => (arguments.json(), theory::execute(arguments)),
         Command::Verify(arguments) => (arguments.json(), verify::execute(arguments)),
+        Command::Bench(arguments) => (arguments.json(), bench::execute(arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@
 //! | [`write_csv`] | all numbers in long form |
 //! | [`final_table`] | the final table as text |
 //! | [`theory`] | the same for the theory: page and figures |
+//! | [`ladder`] | the rungs of kernels as bars |
 //!
 //! Intervals are Student-t intervals over seeds at 95 %, comparisons are paired by seed, and where
 //! a single seed allows no interval the report says so.
@@ -19,6 +20,7 @@ mod curves;
 mod demo;
 mod forest;
 mod html;
+pub mod ladder;
 mod number;
 mod samples;
 mod scale;

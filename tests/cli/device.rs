@@ -4,7 +4,7 @@ use super::{TINY, fortifai, last_line, refused, words};
 use std::path::Path;
 
 /// Whether the shim is asked for and can run here; says so loudly where not.
-fn shim(dir: &Path) -> bool {
+pub fn shim(dir: &Path) -> bool {
     if !crate::cuda::shim_asked() {
         return false;
     }

@@ -2,6 +2,7 @@
 
 mod adamw;
 mod attention;
+mod bench;
 mod classifier;
 mod column_sum;
 mod compile;
