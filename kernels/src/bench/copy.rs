@@ -22,13 +22,15 @@ impl Subject for Copy {
             return self.to.view_mut().copy(device, self.from.view());
         }
         let pieces = self.from.len() / 4;
-        Launch::of::<f32>(device, COPY, "copy")
+        let mut to = self.to.view_mut();
+        let launch = Launch::of::<f32>(device, COPY, "copy")
             .grid(pieces.div_ceil(PIECES), 1, 1)
             .block(256)
-            .write(&mut self.to.view_mut())
+            .write(&mut to)
             .read(self.from.view())
-            .value(pieces as u64)
-            .run()
+            .value(pieces as u64);
+        // SAFETY: both buffers have the same length, which is no less than the pieces together.
+        unsafe { launch.run() }
     }
 
     fn outputs(&mut self) -> Vec<Output<'_>> {
