@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_long_output_is_seen_at_its_ends() {
-        assert_eq!(stretches(5), [0..5]);
+        assert!(stretches(5).into_iter().eq(std::iter::once(0..5)));
         let len = 1_000_000_007;
         let ranges = stretches(len);
         assert_eq!((ranges[0].start, ranges[STRETCHES - 1].end), (0, len));
