@@ -74,7 +74,7 @@ step() {
     say "$name (at most $seconds s): $*"
     return 0
   fi
-  log="$out/${name// /-}.log"
+  log="$out/${name//[ ,]/-}.log"
   say "=== $name"
   if [ "$(type -t "$1")" = function ]; then
     deadline=$((SECONDS + seconds))
