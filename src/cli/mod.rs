@@ -110,10 +110,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Writes to stdout; a closed pipe is no reason to panic.
+/// Writes to stdout. A closed pipe is no reason to stop; a full disk is.
 fn say(text: &str) {
     use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut stdout = std::io::stdout();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if let Err(cause) = written.or_else(|cause| match cause.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(cause),
+    }) {
+        eprintln!("fortifai: the output cannot be written: {cause}.");
+        std::process::exit(3);
+    }
 }
 
 fn say_json(value: &serde_json::Value) {

@@ -120,9 +120,17 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
 
 fn place_word(onset: Onset) -> String {
     match onset {
-        Onset::At(x) => format!("{x:.4}"),
-        Onset::Left(x) => format!("≤ {x}"),
-        Onset::Right(x) => format!("> {x}"),
+        Onset::At(x) => digits(x),
+        Onset::Left(x) => format!("≤ {}", digits(x)),
+        Onset::Right(x) => format!("> {}", digits(x)),
+    }
+}
+
+/// Five significant digits, large and small numbers with an exponent.
+fn digits(x: f64) -> String {
+    match x.abs() {
+        size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{x:.4e}"),
+        _ => format!("{:.4}", x),
     }
 }
 

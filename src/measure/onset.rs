@@ -112,7 +112,9 @@ pub fn onsets(points: &[(f64, f64)], threshold: f64, failing: Failing) -> Onsets
     for pair in points.windows(2) {
         let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
         if !failed(y0) && failed(y1) {
-            crossings.push(Onset::At(x0 + (x1 - x0) * ((y0 - threshold) / (y0 - y1))));
+            // Halves, so that no difference of finite numbers overflows.
+            let share = (0.5 * y0 - 0.5 * threshold) / (0.5 * y0 - 0.5 * y1);
+            crossings.push(Onset::At(x0 + (x1 - x0) * share));
         }
     }
     let never = Onset::Right(end);

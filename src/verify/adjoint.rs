@@ -43,9 +43,11 @@ impl Record {
         let point = op.point(&mut stream);
         let v = op.cotangent(&mut stream);
         let u = normals(&mut stream, point.len());
-        let start = normals(&mut stream, point.len());
         let truth = op.textbook::<f64>(&point);
         let moved = tangents(&op.textbook(&directional(&point, &u)));
+        let from_zero = op.run(tier, &point, &v, &vec![0.0; point.len()]);
+        let from_zero = from_zero.map_err(|finding| finding.of(&name()))?.gradient;
+        let start = starts(&from_zero, &normals(&mut stream, point.len()));
         let ran = op.run(tier, &point, &v, &start);
         let Ran { outputs, gradient } = ran.map_err(|finding| finding.of(&name()))?;
         for branch in op.branches(&point) {
@@ -90,6 +92,15 @@ impl Record {
     pub fn branches(&self) -> BTreeMap<&'static str, usize> {
         self.seen.borrow().clone()
     }
+}
+
+/// What gradients begin at: random numbers, each of the size of the entry that will be added to it,
+/// so that the sum rounds in the gradient's own last place; and a thousandth of the largest entry
+/// where there is next to nothing to add.
+fn starts(gradient: &[f64], normals: &[f64]) -> Vec<f64> {
+    let largest = gradient.iter().fold(0.0, |most: f64, entry| most.max(entry.abs()));
+    let floor = if largest > 0.0 { 1e-3 * largest } else { 1.0 };
+    gradient.iter().zip(normals).map(|(entry, normal)| normal * entry.abs().max(floor)).collect()
 }
 
 /// Which entry of the gradient is farthest from `v·J e_j`, by one unit vector after the other.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   fortifai theory list
-  fortifai theory list --family tce
+  fortifai theory list --family truncated
   fortifai theory list --json | tail -n 1 | jq '.entries[] | [.id, .formula]'")]
 pub struct Arguments {
     /// Only this family

@@ -180,7 +180,7 @@ impl Table<'_> {
         let there = self.rows.iter().map(|row| &row[metric]);
         let there: BTreeSet<&str> = there.filter(|name| !TOKENS.contains(name)).collect();
         self.all_there(&there)?;
-        if self.measures.is_empty() {
+        if self.measures.is_empty() && there.len() > 1 {
             let list = there.into_iter().collect::<Vec<_>>().join(", ");
             return Err(self.refusal(&format!(
                 "holds several measures, which share no threshold: choose with --measure among {list}"
@@ -197,7 +197,9 @@ impl Table<'_> {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for row in 0..self.rows.len() {
             let measure = &self.rows[row][metric];
-            if !self.measures.iter().any(|name| name == measure) {
+            let wanted =
+                self.measures.is_empty() || self.measures.iter().any(|name| name == measure);
+            if TOKENS.contains(&measure) || !wanted {
                 continue;
             }
             let at = match self.axis {

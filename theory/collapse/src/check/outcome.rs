@@ -23,6 +23,9 @@ pub enum Statistic {
     ChiSquare,
     /// The exact two-sided binomial tail; `z` is the normal score.
     Binomial,
+    /// A simulated mean against a prediction that leaves a stated term out: the difference over a
+    /// tolerance of [`Z_LIMIT`] standard errors and that term is `z`.
+    Near,
     /// No randomness: the difference over its tolerance is `z`.
     Deterministic,
 }
@@ -47,7 +50,8 @@ pub struct Outcome {
     pub predicted: f64,
     /// The simulated value.
     pub measured: f64,
-    /// The standard error of the simulated value; the tolerance of a deterministic comparison.
+    /// The standard error of the simulated value; the tolerance of a comparison that is near or
+    /// deterministic.
     pub standard_error: f64,
     /// The test statistic.
     pub z: f64,
@@ -77,6 +81,14 @@ impl Outcome {
     pub fn empirical(name: impl Into<String>, samples: &[f64], predicted: f64) -> Self {
         let error = (variance(samples) / samples.len() as f64).sqrt();
         Self::normal(name.into(), mean(samples), predicted, error, Statistic::ZEmpirical)
+    }
+
+    /// The mean of independent samples against a prediction that is off by `left_out` at most.
+    pub fn near(name: impl Into<String>, samples: &[f64], predicted: f64, left_out: f64) -> Self {
+        let error = (variance(samples) / samples.len() as f64).sqrt();
+        let computed =
+            Self::deterministic(name, mean(samples), predicted, Z_LIMIT * error + left_out);
+        Self { statistic: Statistic::Near, false_alarm: LEVEL, ..computed }
     }
 
     /// Any asymptotically normal estimate with its standard error.

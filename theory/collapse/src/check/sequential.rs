@@ -144,6 +144,13 @@ impl Evidence {
                 self.boundary = (0.5 * (2.0 / level).ln()).sqrt();
                 self.passed &= outcome.z <= self.boundary;
             }
+            Statistic::Near => {
+                // The mean over all batches: its own error shrinks, so that the first look is the
+                // likeliest to fail a true prediction.
+                self.standard_error = outcome.standard_error;
+                self.z = (self.measured - outcome.predicted) / outcome.standard_error;
+                self.boundary = outcome.limit;
+            }
             Statistic::Deterministic => {
                 self.standard_error = outcome.standard_error;
                 (self.z, self.boundary) = (outcome.z, outcome.limit);

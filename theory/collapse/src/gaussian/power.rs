@@ -61,6 +61,9 @@ pub(super) fn ln_expected_power(n: usize, s: f64, divisor: Divisor) -> Result<f6
 /// ```
 /// use fortifai_collapse::gaussian::{Divisor, variance_of_variance};
 /// assert_eq!(variance_of_variance(3, 2, Divisor::Unbiased), Ok(3.0));
+/// // (1 − 1/n²)^t − (1 − 1/n)^(2t), of which the second is far below the smallest number.
+/// let late = variance_of_variance(1000, 1_000_000, Divisor::Mle).expect("it exists");
+/// assert!((late - 0.367_879_257_231_645).abs() < 1e-12);
 /// ```
 ///
 /// # Errors
@@ -69,8 +72,9 @@ pub fn variance_of_variance(n: usize, t: usize, divisor: Divisor) -> Result<f64,
     let m = divisor.checked(n)?;
     let (nu, t) = (n as f64 - 1.0, t as f64);
     // ln(1 + 2/ν) as it is for ν = 1, 2.
-    let spread = (t * (2.0 / nu).ln_1p()).exp_m1();
-    finite((2.0 * t * ln_quotient(nu, m)).exp() * spread)
+    let spread = t * (2.0 / nu).ln_1p();
+    // e^a (e^s − 1) as e^(a+s) (1 − e^−s): neither factor overflows where the product does not.
+    finite((2.0 * t * ln_quotient(nu, m) + spread).exp() * -(-spread).exp_m1())
 }
 
 const SHARED: &str = "product of independent χ²: Bertrand et al. (arXiv 2310.00429) for s = 1/2, \

@@ -9,7 +9,7 @@ use super::{
 use crate::check::{Guard, Outcome, Plan, Statistic};
 use crate::prediction::Kind;
 use crate::recursion::{self, Recursion};
-use crate::stats::{Z_LIMIT, mean, replicates, variance};
+use crate::stats::{mean, replicates, variance};
 use fortifai_stream::Stream;
 use std::f64::consts::TAU;
 
@@ -115,10 +115,8 @@ fn stationary(plan: &Plan) -> Vec<Outcome> {
     let rho = inside(contraction(r / sigma));
     // The terms of order m^−3 are to the second as the second is to the first.
     let next = (second - first).powi(2) / first;
-    let error = (variance(&squares) / squares.len() as f64).sqrt();
-    let tolerance = Z_LIMIT * error + next;
     vec![
-        Outcome::deterministic("stationary variance", mean(&squares), second, tolerance)
+        Outcome::near("stationary variance", &squares, second, next)
             .of_kind(Kind::Asymptotic)
             .mistake("one generation's noise alone", rho / m as f64)
             .mistake("1 − ρ for 1 − ρ²", first * (1.0 + rho))

@@ -10,7 +10,7 @@ use crate::regression::{
     Equivalent, IteratedLabels, Resolvent, best_ridge, best_risk, power_law_bias, power_law_df2,
     strong_collapse_ridge_factor,
 };
-use crate::stats::{Z_LIMIT, mean, replicates, variance};
+use crate::stats::replicates;
 use fortifai_stream::Stream;
 use nalgebra::{DMatrix, DVector};
 
@@ -211,9 +211,7 @@ pub(super) fn strong_collapse_ridge(plan: &Plan) -> Vec<Outcome> {
 
 /// A simulated mean against a limit.
 fn limit(name: &str, samples: &[f64], predicted: f64, next_term: f64) -> Outcome {
-    let error = (variance(samples) / samples.len() as f64).sqrt();
-    let tolerance = Z_LIMIT * error + next_term;
-    Outcome::deterministic(name, mean(samples), predicted, tolerance).of_kind(Kind::Asymptotic)
+    Outcome::near(name, samples, predicted, next_term).of_kind(Kind::Asymptotic)
 }
 
 /// `X′X` of a standard normal `rows × d` matrix, by Bartlett's triangle.
