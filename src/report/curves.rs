@@ -110,7 +110,12 @@ pub fn figure(study: &Study, metric: &str) -> Option<Figure> {
     if let Some(level) = reference(metric).filter(|_| values.iter().any(|v| *v > 1.0) && !y.log) {
         svg.line("zero", (plot.left, y.at(level)), (plot.right, y.at(level)));
     }
-    svg.x_axis(plot, &x, &ticks, if y.log { "generation (log scale above)" } else { "generation" });
+    svg.x_axis(
+        plot,
+        &x,
+        &ticks,
+        if y.log { "generation (vertical: log scale)" } else { "generation" },
+    );
 
     let at = |generation: usize| x.at(generation as f64);
     let mut labels = Vec::new();

@@ -8,6 +8,17 @@ use std::fmt::Write;
 /// The style sheet of the pictures, shared with the page.
 pub const STYLE: &str = include_str!("chart.css");
 
+/// [`STYLE`] with the light colours in place of their variables, and without a size.
+fn plain_style() -> String {
+    let (colours, rest) = STYLE.split_once('}').expect("colours first");
+    let rules = rest.split_once("}}").expect("the dark colours next").1;
+    let declarations = colours.split_once('{').expect("a rule").1.split(';');
+    let start = rules.replace("display:block;width:100%;height:auto;overflow:visible;", "");
+    declarations
+        .filter_map(|one| one.trim().split_once(':'))
+        .fold(start, |rules, (name, value)| rules.replace(&format!("var({name})"), value))
+}
+
 /// A picture in the making. Coordinates that are not finite are drawn as 0.
 pub struct Svg {
     width: f64,
@@ -46,12 +57,16 @@ impl Svg {
     }
 
     /// The finished file, with its style, background, margin and a description for readers of the
-    /// file.
+    /// file. Its colours are plain, those of the light page: what draws outside a browser knows
+    /// neither variables nor sizes of style sheets.
     pub fn file(&self, description: &str) -> String {
         let head = format!(
-            "<desc>{}</desc><style>{STYLE}</style>\
-             <rect class=\"page\" x=\"-16\" y=\"-16\" width=\"100%\" height=\"100%\"/>",
-            escape(description)
+            "<desc>{}</desc><style>{}</style>\
+             <rect class=\"page\" x=\"-16\" y=\"-16\" width=\"{}\" height=\"{}\"/>",
+            escape(description),
+            plain_style(),
+            xy(self.width + 32.0),
+            xy(self.height + 32.0)
         );
         self.element(" xmlns=\"http://www.w3.org/2000/svg\"", 16.0, &head)
     }
@@ -274,6 +289,13 @@ fn xy(value: f64) -> String {
 mod tests {
     use super::super::demo::assert_balanced;
     use super::*;
+
+    #[test]
+    fn a_file_needs_no_browser() {
+        let file = Svg::new(100.0, 50.0, "title").file("description");
+        assert!(!file.contains("var(") && !file.contains("@media"), "{file}");
+        assert!(file.contains(".chart .page{fill:#fff}"), "{file}");
+    }
 
     #[test]
     fn pictures_are_well_formed_whatever_is_drawn() {

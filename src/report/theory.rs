@@ -113,7 +113,7 @@ fn picture(curve: &Curve) -> Svg {
         return svg;
     };
     svg.y_axis(plot, &y, 5);
-    let name = if y.log { format!("{across} (log scale above)") } else { across.clone() };
+    let name = if y.log { format!("{across} (vertical: log scale)") } else { across.clone() };
     svg.x_axis(plot, &x, &x.ticks(6), &name);
 
     let mut labels = Vec::new();

@@ -24,7 +24,12 @@ pub fn figures(study: &Study) -> Vec<Figure> {
         let Some(y) = Scale::fitting(&values, plot.bottom, plot.top) else { continue };
         let x = Scale::exact(0.0, last.max(1.0), plot.left, plot.right);
         svg.y_axis(plot, &y, 4);
-        svg.x_axis(plot, &x, &x.ticks(5), if y.log { "step (log scale above)" } else { "step" });
+        svg.x_axis(
+            plot,
+            &x,
+            &x.ticks(5),
+            if y.log { "step (vertical: log scale)" } else { "step" },
+        );
         let seed = if traces.len() > 5 { "seed many" } else { "seed" };
         let seed = if traces.len() == 1 { "mean" } else { seed };
         for trace in &traces {
