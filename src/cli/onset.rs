@@ -126,11 +126,11 @@ fn place_word(onset: Onset) -> String {
     }
 }
 
-/// Five significant digits, large and small numbers with an exponent.
+/// Four decimals; large and small numbers with an exponent.
 fn digits(x: f64) -> String {
     match x.abs() {
         size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{x:.4e}"),
-        _ => format!("{:.4}", x),
+        _ => format!("{x:.4}"),
     }
 }
 

@@ -43,9 +43,10 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-/// The curves of the CSV file over `axis`, by default tokens if the table has them, and that axis. A wide table has the axes and one column per curve; a
-/// long one the columns `generation,metric,value` and others that name a run. `measures` are the
-/// columns or metrics wanted; of a wide table none means all.
+/// The curves of the CSV file over `axis`, by default tokens if the table has them, and that axis.
+/// A wide table has the axes and one column per curve; a long one the columns
+/// `generation,metric,value` and others that name a run. `measures` are the columns or metrics
+/// wanted: none means all of a wide table, and the only one of a long table.
 ///
 /// # Errors
 /// If the file is no table with that axis and those measures, a cell is not a number, or the axis
@@ -55,8 +56,8 @@ pub fn read(path: &Path, axis: Option<Axis>, measures: &[String]) -> Result<(Axi
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
     let broken = |cause: csv::Error| {
         Error::input(format!(
-            "{} is no table: {cause}. Give it as comma separated values with a \
-                              header, every row as long as the header.",
+            "{} is no table: {cause}. Give it as comma separated values with a header, every row as \
+             long as the header.",
             path.display()
         ))
     };

@@ -25,7 +25,7 @@ pub fn page(chapters: &[Chapter], seed: u64) -> String {
 
 const READING: &str = "<p>A <b>line</b> is a closed form; a <b>mark</b> is the mean of simulated \
 chains, its bar two standard errors to either side. Nothing is fitted: where marks leave the line, \
-one of the two is wrong.</p>\n<p>A <b>check</b> compares a simulated quantity with its prediction \
+one of the two is wrong, unless the caption calls the line a bound or a limit.</p>\n<p>A <b>check</b> compares a simulated quantity with its prediction \
 through a statistic whose law is known. Its limit is so wide that a true prediction passes it \
 except with probability 4e-9, and yet the same prediction with a planted mistake in it – n for \
 n − 1, off by one generation – must fail. <b>Exact</b> holds for every finite size, \

@@ -13,7 +13,8 @@ pub const FIGURES: &[Figure] = &[
         covers: &["T1"],
         title: "A Gaussian retrained on its own samples, with and without a floor",
         caption: "Plain fitting loses the spread exponentially. The truncated loss holds it at its \
-                  floor, here a tenth of the truth's: a lower bound that the points come down to.",
+                  floor, here a tenth of the truth's: a lower bound, above which the noise of \
+                  every refit keeps the points.",
         x: "generation",
         y: "standard deviation (geometric mean over chains)",
         log_y: true,
