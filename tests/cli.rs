@@ -2,6 +2,7 @@
 
 mod bench;
 mod device;
+mod items;
 mod onset;
 mod theory;
 
@@ -230,7 +231,7 @@ fn a_dry_run_writes_nothing_and_says_what_it_would_cost() {
 #[test]
 fn help_teaches() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["collapse", "train", "generate", "evaluate", "report"] {
+    for command in ["collapse", "train", "generate", "evaluate", "compare", "report"] {
         let help = fortifai(folder.path(), &[command, "--help"]);
         assert_eq!(help.status.code(), Some(0));
         assert!(words(&help.stdout).contains("Examples:"), "{command}");

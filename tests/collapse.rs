@@ -1,9 +1,11 @@
 //! Recursive runs: every protocol ends, nothing depends on threads or interruptions.
 
-use fortifai::collapse::record::{GenerationRecord, METRICS, Outcome};
+use fortifai::collapse::record::{GenerationRecord, METRICS, Outcome, metric};
 use fortifai::collapse::{Observer, Protocol, RunOptions, chains, open, run};
 use fortifai::config::{RunConfig, resolve};
 use fortifai::cpu::Cpu;
+use fortifai::measure::items::{self, read_scores};
+use fortifai::text::ToyWorld;
 use fortifai::{Error, Result};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +57,11 @@ fn traces(dir: &Path) -> Vec<Vec<u8>> {
     files.iter().chain(&samples).map(|path| std::fs::read(path).unwrap()).collect()
 }
 
+/// Metrics that only a run with items has.
+fn of_items(name: &str) -> bool {
+    ["retention_", "blimp_", "choice_", "items_"].iter().any(|family| name.starts_with(family))
+}
+
 const PROTOCOLS: [&str; 5] =
     ["fractions", "replace", "accumulate", "accumulate-subsample", "mix:0.5"];
 
@@ -73,11 +80,12 @@ fn every_protocol_ends_with_the_shares_it_states() {
             .collect();
         assert_eq!(order, wanted);
         for record in &records {
-            let known = |name: &String| METRICS.iter().any(|metric| metric.0 == name);
+            let known = |name: &String| metric(name).is_some();
             assert!(record.metrics.keys().all(known));
             // Facts may not be stated at all in text this bad.
             let absent: Vec<&str> = (METRICS.iter().map(|metric| metric.0))
                 .filter(|name| !record.metrics.contains_key(*name) && *name != "true_fact_share")
+                .filter(|name| !of_items(name))
                 .collect();
             assert!(absent.is_empty(), "{protocol}: {absent:?}");
             let share = record.metrics["real_share"];
@@ -233,4 +241,84 @@ fn the_stop_flag_ends_a_run_within_a_step() {
     let error = run(&Cpu::<f32>::new(), &prepared, &dir, &options, &observer).unwrap_err();
     assert_eq!(error.exit_code(), 75);
     assert!(!dir.join("metrics.jsonl").exists());
+}
+
+/// The toy world's own questions and pairs as files of items.
+fn toy_items(dir: &Path) -> String {
+    let world = ToyWorld::standard();
+    let words = |tokens: &[u32]| world.tokenizer().decode(tokens);
+    let questions: Vec<serde_json::Value> = world
+        .fact_questions()
+        .iter()
+        .map(|question| {
+            serde_json::json!({
+                "context": words(&question.context),
+                "sentence_true": words(&question.answer_true),
+                "sentence_false": words(&question.answer_false),
+            })
+        })
+        .collect();
+    let pairs = world.agreement_pairs();
+    let pairs = pairs.iter().map(|pair| {
+        let (good, bad) = (words(&pair.good), words(&pair.bad));
+        serde_json::json!({ "sentence_good": good, "sentence_bad": bad }).to_string() + "\n"
+    });
+    std::fs::write(dir.join("facts.json"), serde_json::to_string(&questions).unwrap()).unwrap();
+    std::fs::write(dir.join("agreement.jsonl"), pairs.collect::<String>()).unwrap();
+    format!(
+        "[evaluate]\nretention = \"{0}/facts.json\"\nsplits = 3\nblimp = [\"{0}/agreement.jsonl\"]",
+        dir.display()
+    )
+}
+
+#[test]
+fn items_are_measured_in_every_generation_and_their_scores_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&toy_items(folder.path()));
+    let dir = folder.path().join("run");
+    let records = go(&config, &dir, options(2, 2)).unwrap();
+    assert_eq!(records.len(), 8);
+    for record in &records {
+        let of = |name: &str| record.metrics[name];
+        assert!(record.metrics.keys().all(|name| metric(name).is_some()));
+        // The same questions by another way.
+        assert_eq!(of("retention_accuracy"), of("facts_accuracy"));
+        assert_eq!(of("blimp_agreement"), of("agreement_accuracy"));
+        assert_eq!(of("items_cut"), 0.0);
+        let splits: f64 = (0..3).map(|j| of(&format!("retention_split_{j}"))).sum();
+        assert!(splits.is_finite());
+        let arm: fortifai::collapse::Arm = record.loss.parse().unwrap();
+        let chain = fortifai::collapse::chain_name(&arm, record.seed);
+        let file = dir.join(format!("items/{chain}-gen{}.jsonl", record.generation));
+        let scores = read_scores(&file).unwrap();
+        let metrics = items::metrics(&scores);
+        assert!(metrics.iter().all(|(name, value)| of(name) == *value) && metrics.len() == 7);
+    }
+    let manifest = std::fs::read_to_string(dir.join("manifest.json")).unwrap();
+    assert!(manifest.contains("facts.json") && manifest.contains("agreement.jsonl"));
+
+    // Neither threads nor an interruption alter a bit.
+    let other = folder.path().join("again");
+    let mut limited = RunOptions { limit: Some(3), ..options(1, 1) };
+    while go(&config, &other, limited.clone()).is_err() {
+        limited.resume = true;
+    }
+    let mut names: Vec<_> = std::fs::read_dir(dir.join("items"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 8);
+    for name in names {
+        let read = |run: &Path| std::fs::read(run.join("items").join(&name)).unwrap();
+        assert!(read(&dir) == read(&other), "{name:?}");
+    }
+
+    // The files are part of the run: another content is refused when it goes on.
+    let path = folder.path().join("agreement.jsonl");
+    let pairs = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, pairs.lines().next().unwrap()).unwrap();
+    let resume = RunOptions { resume: true, ..options(1, 1) };
+    let sentence = go(&config, &dir, resume).unwrap_err().to_string();
+    assert!(sentence.contains("agreement.jsonl has changed"), "{sentence}");
 }

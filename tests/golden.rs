@@ -1,6 +1,8 @@
 //! Golden vectors from PyTorch and transformers, where the shared directory stands beside the
 //! checkout.
 
+mod items;
+
 use std::path::PathBuf;
 
 /// The shared directory, or a loud line and `None`. `REQUIRE_SHARED=1` turns the skip into a

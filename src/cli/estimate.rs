@@ -77,7 +77,8 @@ fn estimate<T: Tier<Number = f32>>(
     };
     // The chains run in rounds of `jobs`; scoring costs a third of training per token.
     let rounds = chains.div_ceil(jobs) as f64;
-    let scored = (2 * prepared.corpus.heldout().len() * config.generations) as f64;
+    let items = prepared.corpus.items().map_or(0, |items| items.tokens());
+    let scored = ((2 * prepared.corpus.heldout().len() + items) * config.generations) as f64;
     let chain_s = trained / training + written / writing + scored / training / 3.0;
     let time_s = rounds * chain_s + base / jobs as f64;
     let weights = model.layout.len as f64 * 4.0;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod collapse;
+mod compare;
 mod device;
 mod estimate;
 mod evaluate;
@@ -42,6 +43,7 @@ enum Command {
     Train(train::Arguments),
     Generate(generate::Arguments),
     Evaluate(evaluate::Arguments),
+    Compare(compare::Arguments),
     Report(report::Arguments),
     Onset(onset::Arguments),
     Theory(theory::Arguments),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => (arguments.json(), train::execute(arguments)),
         Command::Generate(arguments) => (arguments.json(), generate::execute(arguments)),
         Command::Evaluate(arguments) => (arguments.json(), evaluate::execute(arguments)),
+        Command::Compare(arguments) => (arguments.json(), compare::execute(arguments)),
         Command::Report(arguments) => (arguments.json(), report::execute(arguments)),
         Command::Onset(arguments) => (arguments.json(), onset::execute(arguments)),
         Command::Theory(arguments) => (arguments.json(), theory::execute(arguments)),

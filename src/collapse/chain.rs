@@ -10,6 +10,7 @@ use super::write::Order;
 use super::{Arm, Corpus, Protocol, measure};
 use crate::config::{Init, RunConfig};
 use crate::loss::Loss;
+use crate::measure::items::ItemScore;
 use crate::model::Gpt;
 use crate::text::split_documents;
 use crate::tier::Tier;
@@ -61,6 +62,8 @@ pub struct Finished {
     pub timing: Timing,
     /// Text for `samples/`.
     pub samples: Vec<String>,
+    /// Scores for `items/`.
+    pub items: Vec<ItemScore>,
 }
 
 /// What a chain needs.
@@ -159,6 +162,10 @@ impl Chain<'_> {
             let started = Instant::now();
             let sound =
                 !outcome.diverged && measure::real_text(&mut record, &model, self.corpus, &loss)?;
+            let items = match sound {
+                true => measure::items(&mut record, &model, self.corpus)?,
+                false => Vec::new(),
+            };
             let mut measure_s = started.elapsed().as_secs_f64();
             let started = Instant::now();
             let mut own = Treated::default();
@@ -227,7 +234,7 @@ impl Chain<'_> {
                 measure_s,
                 train_tokens_per_s: trained / train_s,
             };
-            (self.commit)(Finished { record, timing, samples })?;
+            (self.commit)(Finished { record, timing, samples, items })?;
             if !sound {
                 return Ok(());
             }

@@ -1,6 +1,7 @@
 //! The real text of a run: what is trained on, what is held out, what a base model is trained on.
 
 use crate::config::RunConfig;
+use crate::measure::items::Items;
 use crate::text::{Tokenizer, TokenizerKind, ToyWorld, encode_documents, read_documents_split};
 use crate::{Error, Result, Stream};
 use std::path::{Path, PathBuf};
@@ -19,16 +20,20 @@ pub struct Corpus {
     heldout_bytes: usize,
     base: Option<Vec<u32>>,
     base_tokens: usize,
+    items: Option<Items>,
 }
 
 impl Corpus {
     /// Reads the corpus of a run.
     ///
     /// # Errors
-    /// A file that cannot be read, holds no text, or is not UTF-8.
+    /// A file that cannot be read, holds no text, or is not UTF-8; items that cannot be used.
     pub fn load(config: &RunConfig) -> Result<Self> {
         let base = config.base.as_ref();
         let base_tokens = base.map_or(0, |base| base.tokens);
+        let items = |tokenizer: &Tokenizer| {
+            config.evaluate.as_ref().map(|files| Items::load(files, tokenizer)).transpose()
+        };
         if config.is_toy() {
             let world = ToyWorld::standard();
             let sizes = config.toy.clone().unwrap_or_default();
@@ -42,6 +47,7 @@ impl Corpus {
                 heldout_bytes: 0,
                 base: None,
                 base_tokens,
+                items: items(world.tokenizer())?,
             });
         }
         let read =
@@ -61,6 +67,7 @@ impl Corpus {
             real: encode_documents(&tokenizer, &train)?,
             heldout: encode_documents(&tokenizer, &heldout)?,
             heldout_bytes: heldout.iter().map(String::len).sum(),
+            items: items(&tokenizer)?,
             tokenizer,
             toy: None,
             toy_tokens: 0,
@@ -101,6 +108,11 @@ impl Corpus {
         self.heldout_bytes
     }
 
+    /// The items that every generation is measured by.
+    pub fn items(&self) -> Option<&Items> {
+        self.items.as_ref()
+    }
+
     /// The files that a run reads.
     pub fn inputs(config: &RunConfig) -> Vec<PathBuf> {
         let corpus = (!config.is_toy()).then(|| PathBuf::from(&config.corpus));
@@ -109,7 +121,9 @@ impl Corpus {
             _ => None,
         };
         let base = config.base.as_ref().and_then(|base| base.corpus.clone());
-        [corpus, config.heldout.clone(), tokenizer, base].into_iter().flatten().collect()
+        let items = config.evaluate.iter().flat_map(|files| files.paths()).cloned();
+        let texts = [corpus, config.heldout.clone(), tokenizer, base];
+        texts.into_iter().flatten().chain(items).collect()
     }
 
     fn drawn(&self, seed: u64, purpose: &str, tokens: usize) -> Option<Vec<u32>> {

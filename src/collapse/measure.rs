@@ -8,6 +8,7 @@ use crate::loss::{Loss, Rule};
 use crate::measure::confidence::Confidence;
 use crate::measure::diversity::{distinct, vocabulary_alive};
 use crate::measure::histogram::Histogram;
+use crate::measure::items::{self, ItemScore};
 use crate::measure::retention::{Scoring, accuracy, scores};
 use crate::model::{Activations, Gpt, RowScores};
 use crate::text::{ToyWorld, split_documents};
@@ -46,6 +47,20 @@ pub fn real_text<T: Tier>(
         toy_knowledge(&mut record.metrics, model, world, corpus.heldout())?;
     }
     Ok(true)
+}
+
+/// The scores of the run's items, where it has any, and the accuracies that follow.
+pub fn items<T: Tier>(
+    record: &mut GenerationRecord,
+    model: &Gpt<T>,
+    corpus: &Corpus,
+) -> Result<Vec<ItemScore>> {
+    let Some(items) = corpus.items() else { return Ok(Vec::new()) };
+    let scores = items.score(model)?;
+    for (name, value) in items::metrics(&scores) {
+        set(&mut record.metrics, &name, value);
+    }
+    Ok(scores)
 }
 
 /// What the model's own text looks like. `compared` tokens of it are compared with the real text:

@@ -52,8 +52,16 @@ pub struct TrainPoint {
     pub validation_nats: Option<f64>,
 }
 
+/// What [`METRICS`] says of a metric, if there is such a metric.
+pub fn metric(name: &str) -> Option<&'static (&'static str, &'static str, i8)> {
+    METRICS.iter().find(|entry| match entry.0.strip_suffix('*') {
+        Some(family) => name.strip_prefix(family).is_some_and(|member| !member.is_empty()),
+        None => entry.0 == name,
+    })
+}
+
 /// The metrics by name, with their meaning and whether larger is better (+1), worse (−1) or
-/// neither (0).
+/// neither (0). A name that ends in `*` stands for a family.
 pub const METRICS: &[(&str, &str, i8)] = &[
     ("heldout_nats", "cross entropy on held-out real text, nats per token", -1),
     ("self_nats", "cross entropy of the model on its own text, nats per token", 0),
@@ -98,4 +106,28 @@ pub const METRICS: &[(&str, &str, i8)] = &[
     ("filter_kept_share", "share of generated documents that the arm's filter kept", 0),
     ("edited_share", "share of generated tokens that the arm's editing changed", 0),
     ("empty_share", "share of generated documents that hold no token but the end", -1),
+    (
+        "retention_accuracy",
+        "knowledge retention: share of questions whose true answer has the larger mean log-probability \
+         up to the shorter answer's length",
+        1,
+    ),
+    (
+        "retention_sum_accuracy",
+        "knowledge retention: share of questions whose true answer has the larger log-probability",
+        1,
+    ),
+    ("retention_split_*", "retention_accuracy over the questions of one part of the text", 1),
+    ("blimp_*", "share of minimal pairs whose good sentence has the larger log-probability", 1),
+    (
+        "choice_accuracy",
+        "multiple choice: share of items whose right ending has the largest log-probability",
+        1,
+    ),
+    (
+        "choice_normalised_accuracy",
+        "multiple choice: share of items whose right ending has the largest log-probability per byte",
+        1,
+    ),
+    ("items_cut", "items longer than the context, of which the last tokens were read", 0),
 ];

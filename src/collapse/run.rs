@@ -9,6 +9,7 @@ use super::stream::{Text, assemble};
 use super::{Arm, Corpus, Protocol};
 use crate::config::{RunConfig, difference};
 use crate::cpu::Cpu;
+use crate::measure::items;
 use crate::model::{Activations, Gpt};
 use crate::report::{self, RunView};
 use crate::store::{Manifest, RunDir, atomic, checkpoint};
@@ -383,11 +384,17 @@ fn finished(
 }
 
 fn commit(dir: &RunDir, chain: &str, finished: &Finished) -> Result<()> {
-    let Finished { record, timing, samples } = finished;
+    let Finished { record, timing, samples, items } = finished;
     let text: Vec<String> =
         samples.iter().map(|sample| format!("{}\n", sample.trim_end())).collect();
     let name = format!("{chain}-gen{}.txt", record.generation);
     atomic::write(&dir.samples().join(name), text.join("\n---\n\n").as_bytes())?;
+    if !items.is_empty() {
+        let folder = dir.items();
+        std::fs::create_dir_all(&folder).map_err(|cause| Error::writing(&folder, cause))?;
+        let path = folder.join(format!("{chain}-gen{}.jsonl", record.generation));
+        atomic::write(&path, items::lines(items).as_bytes())?;
+    }
     let line = |value: serde_json::Result<String>| value.expect("a record is plain data");
     atomic::append_line(&dir.timings(), &line(serde_json::to_string(timing)))?;
     atomic::append_line(&dir.metrics(), &line(serde_json::to_string(record)))

@@ -2,6 +2,7 @@
 
 use super::{DecodeConfig, ModelConfig, TrainConfig};
 use crate::collapse::{Arm, Protocol};
+use crate::measure::items::ItemFiles;
 use crate::text::{DocumentSplit, TokenizerKind};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,9 @@ pub struct RunConfig {
     /// Sizes of the toy corpus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub toy: Option<ToyConfig>,
+    /// Items that are measured in every generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluate: Option<ItemFiles>,
 }
 
 /// Where the weights of a generation start.
@@ -217,6 +221,9 @@ impl RunConfig {
                  synthetic_tokens; leave the setting out or choose another protocol."
                     .into(),
             );
+        }
+        if let Some(files) = &self.evaluate {
+            files.validate()?;
         }
         self.check_corpus()?;
         self.check_windows()?;

@@ -6,5 +6,6 @@ pub mod confidence;
 pub mod diversity;
 pub mod histogram;
 pub mod interval;
+pub mod items;
 pub mod onset;
 pub mod retention;

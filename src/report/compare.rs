@@ -2,7 +2,7 @@
 
 use super::number::{count, short, signed};
 use super::view::{Series, pairs};
-use crate::collapse::record::METRICS;
+use crate::collapse::record;
 use crate::measure::interval::{self, Estimate};
 
 /// The measures of the tables and of the verdict, in this order.
@@ -71,14 +71,14 @@ pub fn versus(series: &Series, base: &Series, metric: &str) -> Option<Versus> {
     })
 }
 
-/// What a metric means, from [`METRICS`]; its name where it is not listed.
+/// What a metric means, from [`record::METRICS`]; its name where it is not listed.
 pub fn meaning(metric: &str) -> &str {
-    METRICS.iter().find(|entry| entry.0 == metric).map_or(metric, |entry| entry.1)
+    record::metric(metric).map_or(metric, |entry| entry.1)
 }
 
 /// +1 where larger is better, −1 where smaller is, 0 where neither is.
 pub fn direction(metric: &str) -> i8 {
-    METRICS.iter().find(|entry| entry.0 == metric).map_or(0, |entry| entry.2)
+    record::metric(metric).map_or(0, |entry| entry.2)
 }
 
 /// `better`, `worse`, or nothing where the metric has no good side or the value is 0.

@@ -91,6 +91,10 @@ impl RunDir {
     pub fn samples(&self) -> PathBuf {
         self.root.join("samples")
     }
+    /// `items/`: the scores of items, where the run measures any.
+    pub fn items(&self) -> PathBuf {
+        self.root.join("items")
+    }
     /// `checkpoints/`: see [`super::checkpoint`].
     pub fn checkpoints(&self) -> PathBuf {
         self.root.join("checkpoints")

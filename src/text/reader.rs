@@ -55,7 +55,8 @@ pub fn read_documents_split(
     Ok(documents)
 }
 
-fn read_text(path: &Path) -> Result<String> {
+/// The text of a UTF-8 file, without a byte-order mark.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     if path.is_dir() {
         return Err(Error::input(format!(
             "{} is a directory; name one text file or .jsonl file inside it.",

@@ -7,7 +7,7 @@ mod optimiser;
 mod schedule;
 
 pub use blocks::Blocks;
-pub use evaluate::{score_blocks, score_rows};
+pub use evaluate::{score_blocks, score_rows, score_rows_together};
 pub use fit::{Control, Fit, FitRequest, Marks, Progress, Weight, check_settings, fit};
 pub use optimiser::Optimiser;
 pub use schedule::learning_rate;

@@ -1,6 +1,6 @@
 //! What a study concludes: contrasts between two arms, and when a chain counts as collapsed.
 
-use crate::collapse::{Arm, Protocol};
+use crate::collapse::{Arm, Protocol, record};
 use crate::measure::onset::Failing;
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +43,7 @@ impl<'de> Deserialize<'de> for Measure {
         let text = String::deserialize(input)?;
         match text.as_str() {
             "onset" => Ok(Self::Onset),
-            metric if crate::collapse::record::METRICS.iter().any(|known| known.0 == metric) => {
-                Ok(Self::Last(text))
-            }
+            metric if record::metric(metric).is_some() => Ok(Self::Last(text)),
             _ => Err(serde::de::Error::custom(format!(
                 "the measure {text:?} is neither onset nor the name of a metric"
             ))),
@@ -96,9 +94,9 @@ impl OnsetRule {
         if given.iter().flatten().count() != 1 || given.iter().flatten().any(|x| !x.is_finite()) {
             return Err("[onset] needs one finite number among below, above, fall and rise".into());
         }
-        match crate::collapse::record::METRICS.iter().any(|known| known.0 == self.metric) {
-            true => Ok(()),
-            false => Err(format!("[onset] names the metric {:?}, which there is not", self.metric)),
+        match record::metric(&self.metric) {
+            Some(_) => Ok(()),
+            None => Err(format!("[onset] names the metric {:?}, which there is not", self.metric)),
         }
     }
 }
