@@ -10,9 +10,9 @@ const QUESTIONS: &str = r#"[
   "sentence_true": "of", "sentence_false": "zz zz zz", "location": 9}
 ]"#;
 const PAIRS: &str =
-    "{\"sentence_good\": \"line 4 of the text\", \"sentence_bad\": \"enil 4 fo eht\"}\n";
+    "{\"sentence_good\": \"line 4 of the text\", \"sentence_bad\": \"zqxj 4 vk wqz jxkv\"}\n";
 const CHOICE: &str =
-    "{\"ctx\": \"line 5\", \"endings\": [\"zq\", \"of the text\"], \"label\": \"1\"}\n";
+    "{\"ctx\": \"line 5\", \"endings\": [\"zq zq xj zq\", \"of the text\"], \"label\": \"1\"}\n";
 
 fn train(dir: &Path, name: &str, seed: &str) {
     let settings = ["model.layers=1", "model.channels=16", "model.context=32"];
