@@ -4,6 +4,7 @@ mod bench;
 mod device;
 mod onset;
 mod theory;
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};
