@@ -3,8 +3,9 @@
 //! Every error is measured in units of its own: the deviation `σ` that [`Uncertain`] finds for that
 //! element at that point, if every step of the textbook rounds by itself. What is badly conditioned
 //! has a large `σ`, whoever computes it; in units of it errors of different elements, cases and
-//! algorithms are alike, namely sums of many independent errors with a mean square of one. So with
-//! `Z = max |textbook − truth|/σ` over all elements of all cases, ours pass if everywhere
+//! algorithms are alike, namely sums of many independent errors with a mean square of one or less.
+//! So with `Z = max |textbook − truth|/σ` over all elements of all tensors of all cases, ours pass if
+//! everywhere
 //!
 //! ```text
 //! |ours − truth| ≤ 2 Z σ + 1 ulp of the truth.
@@ -16,6 +17,8 @@
 //! a tensor, even without the ulp. A quotient of the largest errors themselves would not do: they
 //! are those of the one worst conditioned case, two single random numbers, whose quotient exceeds
 //! two every fifth time.
+//!
+//! In bfloat16 the unit is one for all numbers of a tensor (`Errors::in_one_unit`).
 //!
 //! Why what is wrong does not: an error that a step makes beyond rounding, such as an exponential
 //! that is off by ten units in the last place, is ten times `√12` of its own step's deviations, and
@@ -227,30 +230,50 @@ impl Budget {
 
     /// For every tensor how much of what is allowed was used where that was most; at most 1 passes.
     pub fn used(&self) -> Vec<Used> {
-        let used = self.tensors.iter().map(|(name, errors)| errors.used(name));
-        used.collect()
+        if self.stored == Stored::Bf16 {
+            let tensors = self.tensors.iter().map(|(name, errors)| (name, errors.in_one_unit()));
+            return tensors.map(|(name, errors)| errors.used(name, errors.textbook())).collect();
+        }
+        // In units of their own the errors of all tensors are alike.
+        let textbook = self.tensors.values().map(Errors::textbook).fold(0.0, f64::max);
+        self.tensors.iter().map(|(name, errors)| errors.used(name, textbook)).collect()
     }
 }
 
 impl Errors {
-    fn used(&self, name: &str) -> Used {
-        let relative = |error: fn(&Element) -> f64| {
-            let known = self.elements.iter().filter(|element| element.deviation > 0.0);
-            known.map(|element| error(element) / element.deviation).fold(0.0, f64::max)
-        };
-        let textbook = relative(|element| element.textbook);
+    /// All numbers in one unit, so that the largest errors themselves are compared, and the ulp is
+    /// that of the largest: a device that stores bfloat16 multiplies it, too, and what it holds
+    /// between two products of one operator is no tensor that the textbook could store.
+    fn in_one_unit(&self) -> Self {
+        let ulp = self.elements.iter().fold(0.0f64, |most, element| most.max(element.ulp));
+        let common = |element: &Element| Element { deviation: 1.0, ulp, ..*element };
+        Self { cases: self.cases, elements: self.elements.iter().map(common).collect() }
+    }
+
+    /// The largest of these errors in deviations of its own.
+    fn largest(&self, error: fn(&Element) -> f64) -> f64 {
+        let known = self.elements.iter().filter(|element| element.deviation > 0.0);
+        known.map(|element| error(element) / element.deviation).fold(0.0, f64::max)
+    }
+
+    fn textbook(&self) -> f64 {
+        self.largest(|element| element.textbook)
+    }
+
+    /// With the textbook's largest error, in deviations, as the measure.
+    fn used(&self, name: &str, textbook: f64) -> Used {
         let mut worst = Used {
             tensor: name.into(),
             cases: self.cases,
             elements: self.elements.len(),
-            ours: relative(|element| element.ours),
+            ours: self.largest(|element| element.ours),
             textbook,
             error: 0.0,
             allowed: 0.0,
             used: 0.0,
         };
         for element in &self.elements {
-            let own = if element.deviation > 0.0 { textbook * element.deviation } else { 0.0 };
+            let own = textbook * element.deviation;
             let allowed = 2.0 * own.max(element.textbook) + element.ulp;
             // A NaN must not vanish in a maximum.
             let used = element.ours / allowed;
@@ -274,7 +297,7 @@ pub struct Used {
     pub elements: usize,
     /// The largest error in deviations of its own.
     pub ours: f64,
-    /// The textbook's.
+    /// The textbook's, over all tensors.
     pub textbook: f64,
     /// The error where most of what is allowed was used.
     pub error: f64,

@@ -114,12 +114,14 @@ fn compare<O: Operator, T: Tier>(
     });
     let truth = op.run(&reference, &point, &v, &start).map_err(|found| found.of(&name()))?;
     let ours = op.run(device, &point, &v, &start).map_err(|found| found.of(&name()))?;
-    let mut tensors = |prefix: &str, tensors: Vec<(&str, usize)>, runs: [&[f64]; 2]| {
-        let ([ours, truth], mut first) = (runs, 0);
+    // Gradients were added to `start`, and the sum was stored.
+    let mut tensors = |prefix: &str, tensors: Vec<(&str, usize)>, runs: [&[f64]; 3]| {
+        let ([ours, truth, start], mut first) = (runs, 0);
         for (tensor, len) in tensors {
             let range = first..first + len;
             first += len;
-            let largest = truth[range.clone()].iter().fold(1.0f64, |most, x| most.max(x.abs()));
+            let held = truth[range.clone()].iter().chain(&start[range.clone()]);
+            let largest = held.fold(1.0f64, |most, x| most.max(x.abs()));
             for (index, (ours, truth)) in ours[range.clone()].iter().zip(&truth[range]).enumerate()
             {
                 let error = (ours - truth).abs() / largest;
@@ -134,6 +136,6 @@ fn compare<O: Operator, T: Tier>(
         }
         Ok(())
     };
-    tensors("", op.outputs(), [&ours.outputs, &truth.outputs])?;
-    tensors("d", op.inputs(), [&ours.gradient, &truth.gradient])
+    tensors("", op.outputs(), [&ours.outputs, &truth.outputs, &vec![0.0; truth.outputs.len()]])?;
+    tensors("d", op.inputs(), [&ours.gradient, &truth.gradient, &start])
 }

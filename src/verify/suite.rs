@@ -121,7 +121,7 @@ pub const OPERATORS: [&str; 12] = [
 pub(super) const RAGGED: [usize; 16] = [1, 2, 3, 5, 7, 13, 15, 16, 17, 31, 32, 33, 61, 63, 64, 65];
 
 /// Single precision needs this many cases, so that maxima are compared and not single roundings.
-pub(super) const SINGLE_CASES: usize = 36;
+pub(super) const SINGLE_CASES: usize = 72;
 
 /// The checks of all operators that the plan names: `double` against the textbook and its dual
 /// numbers, `single` against the textbook in the same precision. `done` hears of each name first.

@@ -30,7 +30,7 @@ fn every_planted_fault_is_noticed_by_the_check_named_for_it() {
 fn a_finding_names_the_operator_the_shape_the_seed_and_the_worst_entry() {
     let plant = Plant::Gradient(Gradient::LinearWeight, Tamper::ForgetLast);
     let op = Linear { n: 3, c: 4, oc: 5 };
-    let found = Record::default().check(&op, &Faulty::new(plant), 7).unwrap_err();
+    let found = Record::default().check(&op, &Faulty::<f64>::new(plant), 7).unwrap_err();
     let named = ["linear n 3 c 4 oc 5", "seed 7", "worst entry: dweight[19] = 0e0"];
     assert!(named.iter().all(|part| found.message.contains(part)), "{found}");
 }
