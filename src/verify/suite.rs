@@ -257,8 +257,13 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
         "attention" => checks.check(
             name,
             |pick| {
-                let long = pick.own.is_none() && pick.item.is_multiple_of(8);
-                let t = if long { 65 + pick.item } else { pick.pick("t", 65) };
+                let t = match pick.item {
+                    _ if pick.own.is_some() => pick.pick("t", 65),
+                    // One whole block of queries; longer than one.
+                    4 => 64,
+                    item if item.is_multiple_of(8) => 65 + item,
+                    _ => pick.pick("t", 65),
+                };
                 let (b, nh, hs) = (pick.pick("b", 3), pick.pick("nh", 3), pick.pick("hs", 17));
                 let attention = Attention::new((b, t, nh, hs));
                 let spread = 0.1 + 2.0 * pick.stream.uniform();
