@@ -55,7 +55,8 @@ fn every_operator_is_checked_in_a_shape_of_ones_own() {
         };
         assert!(checks.iter().all(named), "{operator}: {checks:?}");
         let value = checks.iter().find(|check| check["name"].as_str().unwrap().ends_with("value"));
-        assert_eq!(value.unwrap()["cases"], 3, "{operator}");
+        // Three points for every loss.
+        assert_eq!(value.unwrap()["cases"].as_u64().unwrap() % 3, 0, "{operator}");
         assert!(checks.iter().all(|check| !check["name"].as_str().unwrap().ends_with("branches")));
     }
 }
