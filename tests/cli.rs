@@ -5,6 +5,7 @@ mod device;
 mod items;
 mod onset;
 mod theory;
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};

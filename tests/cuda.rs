@@ -46,7 +46,7 @@ fn devices() -> Vec<Device> {
 }
 
 fn certify<A: Weights>(device: &Device, stored: Stored) {
-    let plan = Plan { operator: None, seed: 1, cases: 0 };
+    let plan = Plan { operator: None, seed: 1, cases: 0, shape: None };
     let tier = Cuda::<A>::new(device.clone()).unwrap();
     let certificate = device::run(&tier, stored, &plan, |_| {});
     for check in &certificate.checks {

@@ -4,7 +4,7 @@ use super::{Real, simd};
 use rayon::prelude::*;
 
 /// Elements of one piece of the norm's fixed tree and of the update.
-const PIECE: usize = 1 << 14;
+pub(crate) const PIECE: usize = 1 << 14;
 
 /// The scalars of one optimiser step.
 #[derive(Clone, Copy, Debug)]

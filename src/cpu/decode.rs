@@ -14,7 +14,7 @@ use rayon::prelude::*;
 const SIDE: usize = 16;
 
 /// Products with fewer multiplications than this stay on one thread.
-const PARALLEL_FROM: usize = 1 << 15;
+pub(crate) const PARALLEL_FROM: usize = 1 << 15;
 
 /// Numbers in the cache.
 pub fn cache_len(shape: CacheShape) -> usize {

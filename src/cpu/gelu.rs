@@ -7,7 +7,7 @@ use super::{ROW_PIECE, Real, simd};
 use rayon::prelude::*;
 
 /// Elements handed to a thread at a time.
-const PIECE: usize = ROW_PIECE * 256;
+pub(crate) const PIECE: usize = ROW_PIECE * 256;
 
 /// `out_i ← gelu(x_i)`.
 pub fn forward<R: Real>(out: &mut [R], x: &[R]) {

@@ -22,7 +22,7 @@ pub enum Write {
 
 /// The crate never splits an inner dimension up to this length, and sums more than two terms as a
 /// chain.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Length of the blocks of an inner dimension: as equal as can be, none longer than [`BLOCK`], and
 /// none of one or two terms unless that is all there is.
@@ -35,7 +35,7 @@ pub(super) fn block_length(k: usize) -> usize {
 const DOT_PRODUCTS: usize = 256;
 
 /// Products with fewer multiplications than this stay on one thread.
-pub(super) const PARALLEL_FROM: usize = 1 << 18;
+pub(crate) const PARALLEL_FROM: usize = 1 << 18;
 
 /// `dst [m, n] ← (dst +) scale · a [m, k] · b [k, n]`.
 ///

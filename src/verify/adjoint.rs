@@ -1,5 +1,6 @@
 //! Double precision: values, and the adjoint identity against dual numbers.
 
+use super::budget::starts;
 use super::operator::{Finding, Operator, Ran, What, dot, ensure, normals, stream};
 use crate::tier::Tier;
 use fortifai_oracle::{directional, tangents};
@@ -92,15 +93,6 @@ impl Record {
     pub fn branches(&self) -> BTreeMap<&'static str, usize> {
         self.seen.borrow().clone()
     }
-}
-
-/// What gradients begin at: random numbers, each of the size of the entry that will be added to it,
-/// so that the sum rounds in the gradient's own last place; and a thousandth of the largest entry
-/// where there is next to nothing to add.
-fn starts(gradient: &[f64], normals: &[f64]) -> Vec<f64> {
-    let largest = gradient.iter().fold(0.0, |most: f64, entry| most.max(entry.abs()));
-    let floor = if largest > 0.0 { 1e-3 * largest } else { 1.0 };
-    gradient.iter().zip(normals).map(|(entry, normal)| normal * entry.abs().max(floor)).collect()
 }
 
 /// Which entry of the gradient is farthest from `v·J e_j`, by one unit vector after the other.

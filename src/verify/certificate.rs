@@ -2,6 +2,7 @@
 
 use super::budget::Budget;
 use super::operator::Finding;
+use super::single::Measured;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,20 @@ pub struct Check {
     /// How often each branch of the operator was visited, where they were counted.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub branches: BTreeMap<String, usize>,
+}
+
+impl Check {
+    /// What a line about its failure says: the numbers where they are beyond the tolerance, and what
+    /// more there is to say.
+    pub fn failure(&self) -> String {
+        let Self { name, max_error, tolerance, .. } = self;
+        let detail = self.detail.as_deref().unwrap_or_default();
+        match (max_error <= tolerance, self.detail.is_some()) {
+            (true, _) => format!("{name}: {detail}"),
+            (false, true) => format!("{name}: {max_error:e} > {tolerance:e}: {detail}"),
+            (false, false) => format!("{name}: {max_error:e} > {tolerance:e}"),
+        }
+    }
 }
 
 /// All comparisons.
@@ -87,6 +102,30 @@ impl Certificate {
         self.note(format!("{name}/f32 budget"), share, 1.0, cases, detail);
     }
 
+    /// Adds what was measured of whole models, its names under `prefix`.
+    pub(super) fn measured(
+        &mut self,
+        prefix: &str,
+        tolerances: [(&str, f64); 3],
+        measured: Measured,
+        cases: usize,
+    ) {
+        let all = tolerances.into_iter().zip(measured.worst).zip(measured.found);
+        for (((what, tolerance), error), found) in all {
+            self.note(format!("{prefix}{what}"), error, tolerance, cases, found);
+        }
+    }
+
+    /// How many checks failed, in words.
+    pub fn verdict(&self) -> String {
+        let all = self.checks.len();
+        match self.checks.iter().filter(|check| !check.passed).count() {
+            0 if self.passed => format!("{all} checks passed"),
+            0 => "nothing was checked: FAILED".into(),
+            failed => format!("{failed} of {all} checks FAILED"),
+        }
+    }
+
     /// Adds a check.
     pub fn push_check(&mut self, check: Check) {
         self.checks.push(check);
@@ -121,4 +160,23 @@ pub fn max_difference(a: &[f64], b: &[f64]) -> f64 {
 /// `max |b|`.
 pub fn largest(b: &[f64]) -> f64 {
     b.iter().fold(0.0, |most, b| most.max(b.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_counts_what_failed_and_a_failure_says_what_there_is_to_say() {
+        let mut certificate = Certificate::default();
+        assert_eq!(certificate.verdict(), "nothing was checked: FAILED");
+        certificate.push("a", 0.5, 1.0);
+        assert_eq!(certificate.verdict(), "1 checks passed");
+        certificate.push("b", 2.0, 1.0);
+        certificate.note("c".into(), 0.0, 1.0, 7, Some("it refused".into()));
+        certificate.note("d".into(), f64::INFINITY, 1.0, 7, Some("case 3".into()));
+        assert_eq!(certificate.verdict(), "3 of 4 checks FAILED");
+        let said: Vec<String> = certificate.checks[1..].iter().map(Check::failure).collect();
+        assert_eq!(said, ["b: 2e0 > 1e0", "c: it refused", "d: inf > 1e0: case 3"]);
+    }
 }

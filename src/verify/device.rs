@@ -1,19 +1,15 @@
 //! A tier without double precision: its operators and models against the CPU tier in `f64`, which
 //! the gradient certificate has checked, and against the textbook's own error.
 
-use super::budget::{Budget, Stored};
+use super::budget::Stored;
 use super::certificate::Certificate;
-use super::operator::{Finding, Operator, What, ensure, minus, normals, stream};
+use super::faults::{Faulty, Narrow, Plant};
+use super::operator::{Finding, Operator, What, ensure, normals, stream};
+use super::operators::model::Case;
 use super::single;
-use super::suite::{Checks, Plan, RAGGED, SINGLE_CASES, Shapes, visit};
+use super::suite::{Checks, MODELS, Plan, Shapes, spend, visit};
 use crate::cpu::Cpu;
 use crate::tier::Tier;
-
-/// Half the distance of two bf16 numbers, relative to them.
-const BF16_ROUNDING: f64 = 1.0 / 512.0;
-
-/// Random models that are compared.
-const MODELS: u64 = 32;
 
 /// The checks of all operators that the plan names on a device that stores tensors so. `done` hears
 /// of each name first.
@@ -68,47 +64,36 @@ impl<T: Tier> Checks for Suite<'_, T> {
             self.certificate.skipped.push(line);
             return;
         }
-        let cases = (RAGGED.len() + self.plan.cases) as u64;
+        let (plan, cases) = (self.plan, self.plan.items());
         let mut worst = 0.0;
         let found = (0..cases).find_map(|item| {
-            let op = shape(&mut Shapes::new(self.plan.seed, item));
-            let seed = self.plan.seed.wrapping_add(item);
+            let op = shape(&mut plan.shapes(item));
+            let seed = plan.seed.wrapping_add(item);
             compare(&mut worst, &op, self.device, self.stored, seed).err()
         });
         let detail = found.map(|found| found.message);
         let title = format!("{name}/against f64");
         self.certificate.note(title, worst, tolerance(self.stored), cases as usize, detail);
 
-        let mut budget = Budget::of(self.stored);
-        let found = (0..SINGLE_CASES).find_map(|size| {
-            let seed = self.plan.seed.wrapping_add(size as u64);
-            budget.check(&small(size), self.device, seed).err()
-        });
+        let (budget, found) = spend(self.device, self.stored, plan, shape, small);
         self.certificate.budget(name, &budget, found);
     }
 
-    fn model(&mut self) {
-        let tolerances = model_tolerances(self.stored);
+    fn model(&mut self, own: impl Fn(&mut Shapes) -> Case) {
+        let (plan, tolerances) = (self.plan, model_tolerances(self.stored));
+        let own = |item| plan.shape.as_ref().map(|_| own(&mut plan.shapes(item)));
+        let models = if plan.shape.is_some() { plan.items() } else { MODELS };
+        let case = |item| own(item).unwrap_or_else(|| single::case(plan.seed, item));
         let double = Cpu::<f64>::new();
-        match single::compare(&double, self.device, tolerances, self.plan.seed, MODELS) {
-            Ok(errors) => {
-                for ((what, tolerance), error) in tolerances.into_iter().zip(errors) {
-                    let name = format!("model/{what}");
-                    self.certificate.note(name, error, tolerance, MODELS as usize, None);
-                }
-            }
-            Err(found) => {
-                self.certificate.note("model".into(), f64::NAN, 0.0, 0, Some(found.message));
-            }
-        }
+        let measured = single::compare(&double, self.device, tolerances, plan.seed, models, case);
+        self.certificate.measured("model/", tolerances, measured, models as usize);
     }
 }
 
-/// Outputs and gradients of one operator at one point, as the CPU in `f64` has them.
-///
-/// In bf16 what lies between two steps of an operator is rounded, too, which some points answer with
-/// large changes: two channels whose sum almost cancels before they are normalised. So four times
-/// the change under a rounding error in every input is allowed where that is more.
+/// Outputs and gradients of one operator at one point, as the CPU in `f64` has them: with every
+/// tensor rounded as it is stored, since that is what the next step reads. (Where the two channels
+/// of a sum almost cancel, its normalised row is that of the rounded sum, and another one than that
+/// of the sum itself.)
 fn compare<O: Operator, T: Tier>(
     worst: &mut f64,
     op: &O,
@@ -123,26 +108,20 @@ fn compare<O: Operator, T: Tier>(
     let point = round(op.point(&mut stream));
     let v = round(op.cotangent(&mut stream));
     let start = round(normals(&mut stream, point.len()));
-    let truth =
-        op.run(&Cpu::<f64>::new(), &point, &v, &start).map_err(|found| found.of(&name()))?;
+    let reference = Faulty::<f64>::new(match stored {
+        Stored::Single => Plant::Nothing,
+        Stored::Bf16 => Plant::Narrow(Narrow::Stored),
+    });
+    let truth = op.run(&reference, &point, &v, &start).map_err(|found| found.of(&name()))?;
     let ours = op.run(device, &point, &v, &start).map_err(|found| found.of(&name()))?;
-    let moved = match stored {
-        Stored::Single => truth.clone(),
-        Stored::Bf16 => {
-            let mut sign = || if stream.below(2) == 0 { 1.0 } else { -1.0 };
-            let near: Vec<f64> = point.iter().map(|x| x * (1.0 + sign() * BF16_ROUNDING)).collect();
-            op.run(&Cpu::<f64>::new(), &near, &v, &start).map_err(|found| found.of(&name()))?
-        }
-    };
+    // Gradients were added to `start`, and the sum was stored.
     let mut tensors = |prefix: &str, tensors: Vec<(&str, usize)>, runs: [&[f64]; 3]| {
-        let ([ours, truth, moved], mut first) = (runs, 0);
+        let ([ours, truth, start], mut first) = (runs, 0);
         for (tensor, len) in tensors {
             let range = first..first + len;
             first += len;
-            let largest = truth[range.clone()].iter().fold(1.0f64, |most, x| most.max(x.abs()));
-            let change = minus(&moved[range.clone()], &truth[range.clone()]);
-            let change = change.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-            let largest = largest.max(4.0 * change / tolerance(stored));
+            let held = truth[range.clone()].iter().chain(&start[range.clone()]);
+            let largest = held.fold(1.0f64, |most, x| most.max(x.abs()));
             for (index, (ours, truth)) in ours[range.clone()].iter().zip(&truth[range]).enumerate()
             {
                 let error = (ours - truth).abs() / largest;
@@ -157,6 +136,6 @@ fn compare<O: Operator, T: Tier>(
         }
         Ok(())
     };
-    tensors("", op.outputs(), [&ours.outputs, &truth.outputs, &moved.outputs])?;
-    tensors("d", op.inputs(), [&ours.gradient, &truth.gradient, &moved.gradient])
+    tensors("", op.outputs(), [&ours.outputs, &truth.outputs, &vec![0.0; truth.outputs.len()]])?;
+    tensors("d", op.inputs(), [&ours.gradient, &truth.gradient, &start])
 }

@@ -1,17 +1,20 @@
 //! Planted faults: wrong results that the checks must notice.
 //!
-//! A fault is a wrapper around the CPU tier in double precision ([`Faulty`]); the operators
-//! themselves know nothing of it. For each the check that has to notice it is named beforehand, and
+//! A fault is a wrapper around the CPU tier ([`Faulty`]), in double precision or, for results that
+//! are merely not as exact as they should be ([`Narrow`]), in single; the operators themselves know
+//! nothing of it. For each the check that has to notice it is named beforehand, and
 //! [`self_test`] fails if one is missed, if another check notices it first, or if the wrapper
 //! without a fault does not pass.
 
 mod list;
 mod naive;
+mod narrow;
 mod self_test;
 mod tamper;
 mod tier;
 
 pub use list::faults;
+pub use narrow::Narrow;
 pub use self_test::{Verdict, self_test};
 pub use tamper::Tamper;
 pub use tier::Faulty;
@@ -32,6 +35,8 @@ pub struct Fault {
     /// Whether it is so small that a finite-difference test at 1e-3 lets it pass (which
     /// [`self_test`] verifies).
     pub subtle: bool,
+    /// Whether it is planted in single precision, where the budget must notice it.
+    pub single: bool,
     /// What is done.
     pub plant: Plant,
 }
@@ -62,6 +67,8 @@ pub enum Class {
     Detach,
     /// The sum is divided by the wrong number.
     Denominator,
+    /// Digits are lost: an approximation, or a narrower type on the way.
+    Digits,
     /// A buffer is written where it should not be, or not where it should.
     Bounds,
 }
@@ -168,6 +175,8 @@ pub enum Plant {
     PackedTransposed,
     /// One output is left as it was.
     Unwritten,
+    /// Fewer digits than there should be.
+    Narrow(Narrow),
 }
 
 /// Which rule stands for which.

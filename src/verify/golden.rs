@@ -23,7 +23,7 @@ pub fn golden(dir: &Path) -> Result<Certificate> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
     paths.sort();
-    let mut certificate = Certificate::default();
+    let (mut certificate, mut seen) = (Certificate::default(), Vec::new());
     for path in paths {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).map_err(|cause| Error::reading(&path, cause))?;
@@ -33,8 +33,10 @@ pub fn golden(dir: &Path) -> Result<Certificate> {
         let architecture = json["config"]["architecture"].as_str();
         let has_losses = json.get("cases").is_some();
         if has_losses {
+            seen.push("losses");
             certificate.extend(&name, golden_loss::check(&json, &path)?);
         } else if architecture == Some("gpt2") {
+            seen.push("gpt2");
             certificate.extend(&name, golden_model::check(&json, &path)?);
         } else if let Some(architecture) = architecture {
             certificate
@@ -42,6 +44,13 @@ pub fn golden(dir: &Path) -> Result<Certificate> {
                 .push(format!("{name}: the architecture {architecture} is not implemented yet"));
         } else {
             certificate.skipped.push(format!("{name}: neither losses nor a model"));
+        }
+    }
+    for (name, what) in [("losses", "losses"), ("gpt2", "the model, its gradients and its steps")] {
+        if !seen.contains(&name) {
+            certificate.skipped.push(format!(
+                "{name}: the directory has no such file, so {what} were not compared"
+            ));
         }
     }
     if certificate.checks.is_empty() {

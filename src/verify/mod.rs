@@ -11,6 +11,7 @@ mod golden_loss;
 mod golden_model;
 pub mod operator;
 pub mod operators;
+pub mod rounding;
 pub mod single;
 pub mod suite;
 

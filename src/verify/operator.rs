@@ -35,6 +35,10 @@ pub trait Operator {
     fn tolerance(&self) -> f64 {
         1e-13
     }
+    /// Whether there is a gradient: the tier computes one, and the adjoint identity speaks of it.
+    fn differentiated(&self) -> bool {
+        true
+    }
     /// Names of the branches that this point visits.
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
         Vec::new()
@@ -93,6 +97,8 @@ pub enum What {
     Guard,
     /// Two ways to the same result disagree.
     Consistency,
+    /// Narrow numbers are worse than twice the textbook's in the same precision.
+    Budget,
     /// The tier refused or failed.
     Refused,
 }
@@ -104,6 +110,7 @@ impl fmt::Display for What {
             Self::Adjoint => "adjoint",
             Self::Guard => "guard",
             Self::Consistency => "consistency",
+            Self::Budget => "budget",
             Self::Refused => "refused",
         })
     }

@@ -1,7 +1,7 @@
 //! Every operator of a tier and the whole model, checked over ragged and random shapes.
 
 use super::adjoint::{Record, VALUE_TOLERANCE};
-use super::budget::Budget;
+use super::budget::{Budget, Stored};
 use super::certificate::Certificate;
 use super::operator::{Finding, Operator, What};
 use super::operators::adamw::{SquaredNorm, Update};
@@ -17,16 +17,87 @@ use super::single;
 use crate::config::ModelConfig;
 use crate::tier::{LinearShape, Tier};
 use fortifai_stream::Stream;
+use std::collections::BTreeMap;
 
 /// What is checked, and how much of it.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Only the operators whose names contain this.
+    /// Only the operators whose names contain this; with a shape, the one that has this name.
     pub operator: Option<String>,
     /// The seed of shapes and points.
     pub seed: u64,
-    /// Random shapes per operator, beside the fixed ones.
+    /// Random shapes per operator, beside the fixed ones; with a shape of its own, points.
     pub cases: usize,
+    /// This shape alone: a size for each letter of the one operator that is named.
+    pub shape: Option<BTreeMap<String, usize>>,
+}
+
+impl Plan {
+    /// Shapes and points per operator.
+    pub(super) fn items(&self) -> u64 {
+        (if self.shape.is_some() { self.cases } else { RAGGED.len() + self.cases }) as u64
+    }
+
+    /// The shapes of one item.
+    pub(super) fn shapes(&self, item: u64) -> Shapes<'_> {
+        Shapes {
+            stream: Stream::new(self.seed, "verify-shapes", 0, item),
+            item: item as usize,
+            own: self.shape.as_ref(),
+            asked: Vec::new(),
+        }
+    }
+
+    /// Whether this operator is meant: with a shape of its own by its whole name.
+    fn names(&self, operator: &str) -> bool {
+        match (&self.operator, &self.shape) {
+            (None, _) => true,
+            (Some(name), Some(_)) => operator == name,
+            (Some(part), None) => operator.contains(part.as_str()),
+        }
+    }
+
+    /// Whether branches are demanded: fewer random shapes do not reach all of them, and a single
+    /// shape is not meant to.
+    pub(super) fn demands_branches(&self) -> bool {
+        self.shape.is_none() && self.cases >= ENOUGH_FOR_BRANCHES
+    }
+
+    /// The letters of an operator's sizes, as [`Plan::shape`] has them.
+    pub fn letters(operator: &str) -> Vec<&'static str> {
+        let mut letters = Letters::default();
+        visit_one(&mut letters, operator);
+        letters.0
+    }
+}
+
+/// From so many random shapes up every branch is demanded.
+pub const ENOUGH_FOR_BRANCHES: usize = 16;
+
+/// What an operator asks for.
+#[derive(Default)]
+struct Letters(Vec<&'static str>);
+
+impl Checks for Letters {
+    fn check<O: Operator>(
+        &mut self,
+        _name: &str,
+        shape: impl Fn(&mut Shapes) -> O,
+        _small: impl Fn(usize) -> O,
+        _branches: &[&'static str],
+    ) {
+        let plan = Plan { operator: None, seed: 0, cases: 0, shape: None };
+        // No item at which an operator has a shape of its own making.
+        let mut shapes = plan.shapes(u64::from(u16::MAX));
+        shape(&mut shapes);
+        self.0 = shapes.asked;
+    }
+    fn model(&mut self, case: impl Fn(&mut Shapes) -> Case) {
+        let plan = Plan { operator: None, seed: 0, cases: 0, shape: None };
+        let mut shapes = plan.shapes(u64::from(u16::MAX));
+        case(&mut shapes);
+        self.0 = shapes.asked;
+    }
 }
 
 /// The names of all operators, as [`Plan::operator`] knows them.
@@ -50,7 +121,7 @@ pub const OPERATORS: [&str; 12] = [
 pub(super) const RAGGED: [usize; 16] = [1, 2, 3, 5, 7, 13, 15, 16, 17, 31, 32, 33, 61, 63, 64, 65];
 
 /// Single precision needs this many cases, so that maxima are compared and not single roundings.
-pub(super) const SINGLE_CASES: usize = 36;
+pub(super) const SINGLE_CASES: usize = 72;
 
 /// The checks of all operators that the plan names: `double` against the textbook and its dual
 /// numbers, `single` against the textbook in the same precision. `done` hears of each name first.
@@ -62,6 +133,11 @@ pub fn run<D: Tier, S: Tier>(
 ) -> Certificate {
     let mut suite = Suite { double, single, plan, certificate: Certificate::default() };
     visit(&mut suite, plan, done);
+    if plan.shape.is_none() && !plan.demands_branches() {
+        suite.certificate.skipped.push(format!(
+            "branches: they are counted but demanded only from --cases {ENOUGH_FOR_BRANCHES} up"
+        ));
+    }
     suite.certificate
 }
 
@@ -73,23 +149,31 @@ struct Suite<'a, D, S> {
 }
 
 /// One size of each of some dimensions: from [`RAGGED`] up to `most` for the first few items, then
-/// uniform.
-pub(super) struct Shapes {
+/// uniform; or the plan's own.
+pub(super) struct Shapes<'a> {
     stream: Stream,
     item: usize,
+    own: Option<&'a BTreeMap<String, usize>>,
+    asked: Vec<&'static str>,
 }
 
-impl Shapes {
-    pub(super) fn new(seed: u64, item: u64) -> Self {
-        Self { stream: Stream::new(seed, "verify-shapes", 0, item), item: item as usize }
-    }
-
-    fn pick(&mut self, most: usize) -> usize {
+impl Shapes<'_> {
+    fn pick(&mut self, letter: &'static str, most: usize) -> usize {
+        self.asked.push(letter);
+        if let Some(own) = self.own {
+            return own[letter];
+        }
         if self.item < 2 * RAGGED.len() || self.stream.below(2) == 0 {
             let fits = RAGGED.iter().filter(|&&size| size <= most).count();
             return RAGGED[self.stream.below(fits)];
         }
         1 + self.stream.below(most)
+    }
+
+    /// Whether this is the item of that number, at which an operator may have a shape of its own
+    /// making, large enough to be worked off in pieces.
+    fn is(&self, item: usize) -> bool {
+        self.own.is_none() && self.item == item
     }
 }
 
@@ -104,77 +188,89 @@ pub(super) trait Checks {
         branches: &[&'static str],
     );
     /// Whole models.
-    fn model(&mut self);
+    fn model(&mut self, case: impl Fn(&mut Shapes) -> Case);
 }
 
 /// The operators that the plan names, in order. `done` hears of each name first.
 pub(super) fn visit(checks: &mut impl Checks, plan: &Plan, mut done: impl FnMut(&str)) {
     for name in OPERATORS {
-        if plan.operator.as_ref().is_none_or(|part| name.contains(part.as_str())) {
+        if plan.names(name) {
             done(name);
             visit_one(checks, name);
         }
     }
 }
 
-fn visit_one(checks: &mut impl Checks, name: &str) {
+pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
     match name {
         "embedding" => checks.check(
             name,
             |pick| {
-                let (v, context, c, n) =
-                    (pick.pick(101), pick.pick(33), pick.pick(65), pick.pick(65));
+                let (v, context) = (pick.pick("v", 101), pick.pick("context", 33));
+                let (c, n) = (pick.pick("c", 65), pick.pick("n", 65));
                 Embedding::new(v, context, c, n, pick.item as u64)
             },
             |size| Embedding::new(7, 5, 1 + size % 9, 5 + size % 29, size as u64),
-            &["repeated", "distinct"],
+            &["repeated", "distinct", "several row pieces", "one row piece"],
         ),
         "linear" => checks.check(
             name,
             |pick| match pick.item {
-                // Large enough to be shared out to threads.
-                0 => Linear { n: 67, c: 61, oc: 71 },
-                _ => Linear { n: pick.pick(65), c: pick.pick(65), oc: pick.pick(65) },
+                // Shared out to threads; and an inner dimension of several blocks in each product.
+                0 if pick.is(0) => Linear { n: 67, c: 61, oc: 71 },
+                1 if pick.is(1) => Linear { n: 3, c: 1027, oc: 5 },
+                2 if pick.is(2) => Linear { n: 5, c: 3, oc: 515 },
+                3 if pick.is(3) => Linear { n: 1025, c: 5, oc: 2 },
+                _ => {
+                    Linear { n: pick.pick("n", 65), c: pick.pick("c", 65), oc: pick.pick("oc", 65) }
+                }
             },
             |size| Linear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 },
-            &["few rows", "many rows", "shared out", "one thread"],
+            &super::operators::linear::BRANCHES,
         ),
         "gelu_linear" => checks.check(
             name,
-            |pick| GeluLinear { n: pick.pick(65), c: pick.pick(65), oc: pick.pick(33) },
+            |pick| match pick.item {
+                // More than one piece of the activation, shared out to threads.
+                0 if pick.is(0) => GeluLinear { n: 67, c: 131, oc: 31 },
+                1 if pick.is(1) => GeluLinear { n: 2, c: 1027, oc: 3 },
+                _ => {
+                    let (n, c) = (pick.pick("n", 65), pick.pick("c", 65));
+                    GeluLinear { n, c, oc: pick.pick("oc", 33) }
+                }
+            },
             |size| GeluLinear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 },
-            &["positive", "negative", "few rows", "many rows"],
+            &super::operators::gelu::BRANCHES,
         ),
         "layernorm" => checks.check(
             name,
-            |pick| Layernorm { n: pick.pick(65), c: pick.pick(131) },
+            |pick| Layernorm { n: pick.pick("n", 65), c: pick.pick("c", 131) },
             |size| Layernorm { n: 1 + size % 5, c: 5 + size },
             &super::operators::layernorm::BRANCHES,
         ),
         "residual_layernorm" => checks.check(
             name,
-            |pick| ResidualLayernorm { n: pick.pick(65), c: pick.pick(131) },
+            |pick| ResidualLayernorm { n: pick.pick("n", 65), c: pick.pick("c", 131) },
             |size| ResidualLayernorm { n: 1 + size % 5, c: 5 + size },
             &super::operators::layernorm::BRANCHES,
         ),
         "attention" => checks.check(
             name,
             |pick| {
-                let t = if pick.item % 8 == 0 { 65 + pick.item } else { pick.pick(65) };
-                let attention = Attention::new((pick.pick(3), t, pick.pick(3), pick.pick(17)));
+                let t = match pick.item {
+                    _ if pick.own.is_some() => pick.pick("t", 65),
+                    // One whole block of queries; longer than one.
+                    4 => 64,
+                    item if item.is_multiple_of(8) => 65 + item,
+                    _ => pick.pick("t", 65),
+                };
+                let (b, nh, hs) = (pick.pick("b", 3), pick.pick("nh", 3), pick.pick("hs", 17));
+                let attention = Attention::new((b, t, nh, hs));
                 let spread = 0.1 + 2.0 * pick.stream.uniform();
                 Attention { spread, ..attention }
             },
             |size| Attention::new((1 + size % 2, 1 + size % 13, 1 + size % 3, 1 + size % 5)),
-            &[
-                "several blocks",
-                "one block",
-                "ragged block",
-                "several heads",
-                "one head",
-                "full lanes",
-                "ragged lanes",
-            ],
+            &super::operators::attention::BRANCHES,
         ),
         "classifier" => {
             for member in members() {
@@ -183,7 +279,11 @@ fn visit_one(checks: &mut impl Checks, name: &str) {
                 checks.check(
                     &title,
                     |pick| {
-                        let shape = (pick.pick(33), pick.pick(17), pick.pick(65));
+                        let shape = match pick.item {
+                            // Rows of two chunks wait for each other, those of the last for none.
+                            0 if pick.is(0) => (1300, 2, 3),
+                            _ => (pick.pick("n", 33), pick.pick("c", 17), pick.pick("v", 65)),
+                        };
                         Classifier::new(shape, member.clone(), pick.item as u64)
                     },
                     |size| {
@@ -197,47 +297,71 @@ fn visit_one(checks: &mut impl Checks, name: &str) {
         "adamw" => checks.check(
             name,
             |pick| {
-                let len = if pick.item == 0 { 16385 } else { pick.pick(65) };
+                let len = if pick.is(0) { 16385 } else { pick.pick("len", 65) };
                 Update::new(len, pick.item as u64)
             },
             |size| Update::new(1 + 3 * size, size as u64),
-            &["first step", "later step", "decay", "no decay"],
+            &["first step", "later step", "decay", "no decay", "several pieces", "one piece"],
         ),
         "squared_norm" => checks.check(
             name,
-            |pick| SquaredNorm { len: if pick.item == 0 { 16385 } else { pick.pick(65) } },
+            |pick| SquaredNorm { len: if pick.is(0) { 16385 } else { pick.pick("len", 65) } },
             |size| SquaredNorm { len: 1 + 7 * size },
-            &[],
+            &["several pieces", "one piece"],
         ),
         "attention_decode" => checks.check(
             name,
             |pick| {
-                let t = if pick.item % 4 == 0 { pick.pick(65) } else { pick.pick(17) };
-                Decode { shape: (pick.pick(3), t, pick.pick(3), pick.pick(33)) }
+                let long = pick.own.is_some() || pick.item.is_multiple_of(4);
+                let t = pick.pick("t", if long { 65 } else { 17 });
+                match pick.item {
+                    // Large enough to be shared out to threads.
+                    1 if pick.is(1) => Decode { shape: (3, 131, 3, 32) },
+                    _ => Decode {
+                        shape: (pick.pick("b", 3), t, pick.pick("nh", 3), pick.pick("hs", 33)),
+                    },
+                }
             },
             |size| Decode { shape: (1 + size % 2, 1 + size % 19, 1 + size % 2, 1 + size % 9) },
-            &["several blocks", "one block", "whole fours", "ragged fours"],
+            &super::operators::decode::BRANCHES,
         ),
         "packed_linear" => checks.check(
             name,
-            |pick| PackedLinear {
-                shape: LinearShape { n: pick.pick(33), c: pick.pick(65), oc: pick.pick(131) },
-                transposed: pick.item % 2 == 0,
-                biased: pick.item % 3 > 0,
+            |pick| {
+                let (n, c, oc) = match pick.item {
+                    0 | 1 if pick.is(pick.item) => (33, 67, 131),
+                    2 if pick.is(2) => (3, 1027, 5),
+                    _ => (pick.pick("n", 33), pick.pick("c", 65), pick.pick("oc", 131)),
+                };
+                PackedLinear {
+                    shape: LinearShape { n, c, oc },
+                    transposed: pick.item.is_multiple_of(2),
+                    biased: !pick.item.is_multiple_of(3),
+                }
             },
             |size| PackedLinear {
                 shape: LinearShape { n: 1 + size % 18, c: 3 + size % 9, oc: 1 + size % 11 },
                 transposed: size % 2 == 0,
                 biased: size % 3 > 0,
             },
-            &["transposed", "as it is", "bias", "no bias", "many rows", "few rows"],
+            &super::operators::decode::PACKED_BRANCHES,
         ),
-        _ => checks.model(),
+        _ => checks.model(own_model),
     }
 }
 
+/// A model of the plan's own sizes.
+fn own_model(pick: &mut Shapes) -> Case {
+    let mut size = |letter| pick.pick(letter, 3);
+    let (layers, heads, hs) = (size("layers"), size("nh"), size("hs"));
+    let (b, t, vocab) = (size("b"), size("t"), size("v"));
+    let config = ModelConfig { layers, heads, channels: heads * hs, context: t, vocab };
+    Case::new(config, b, t, 0.2, pick.item as u64)
+}
+
 impl<D: Tier, S: Tier> Checks for Suite<'_, D, S> {
-    /// Double precision over the plan's shapes, then single precision over small ones.
+    /// Double precision over the plan's shapes, then single precision over small ones (over the
+    /// plan's own, if it has one).
     fn check<O: Operator>(
         &mut self,
         name: &str,
@@ -245,90 +369,94 @@ impl<D: Tier, S: Tier> Checks for Suite<'_, D, S> {
         small: impl Fn(usize) -> O,
         branches: &[&'static str],
     ) {
-        let record = Record::default();
-        let cases = (RAGGED.len() + self.plan.cases) as u64;
-        let found = (0..cases).find_map(|item| {
-            let op = shape(&mut Shapes::new(self.plan.seed, item));
-            record.check(&op, self.double, self.plan.seed.wrapping_add(item)).err()
+        let (record, plan) = (Record::default(), self.plan);
+        let differentiated = shape(&mut plan.shapes(0)).differentiated();
+        let found = (0..plan.items()).find_map(|item| {
+            let op = shape(&mut plan.shapes(item));
+            record.check(&op, self.double, plan.seed.wrapping_add(item)).err()
         });
-        self.record(name, &record, found, branches, 1e-13);
-        let mut budget = Budget::default();
-        let found = (0..SINGLE_CASES).find_map(|size| {
-            let seed = self.plan.seed.wrapping_add(size as u64);
-            budget.check(&small(size), self.single, seed).err()
-        });
+        self.record(name, &record, found, branches, differentiated.then_some(1e-13));
+        let (budget, found) = spend(self.single, Stored::Single, plan, shape, small);
         self.certificate.budget(name, &budget, found);
     }
 
-    fn model(&mut self) {
-        let record = Record::default();
-        let cases = 4 + self.plan.cases as u64 / 4;
+    fn model(&mut self, own: impl Fn(&mut Shapes) -> Case) {
+        let (record, plan) = (Record::default(), self.plan);
+        let own = |item| plan.shape.as_ref().map(|_| own(&mut plan.shapes(item)));
+        let cases = if plan.shape.is_some() { plan.items() } else { 4 + plan.cases as u64 / 4 };
         let found = (0..cases).find_map(|item| {
-            let case = model_case(self.plan.seed, item);
+            let case = own(item).unwrap_or_else(|| model_case(plan.seed, item));
             Model::family(&case).iter().find_map(|model| {
-                record.check(model, self.double, self.plan.seed.wrapping_add(item)).err()
+                record.check(model, self.double, plan.seed.wrapping_add(item)).err()
             })
         });
-        self.record("model", &record, found, &["kept", "dropped"], 1e-10);
-        let tolerances = single::TOLERANCES;
-        let measured = single::compare(self.double, self.single, tolerances, self.plan.seed, 32);
-        match measured {
-            Ok(errors) => {
-                for ((what, tolerance), error) in tolerances.into_iter().zip(errors) {
-                    self.certificate.note(format!("model/f32 {what}"), error, tolerance, 32, None);
-                }
-            }
-            Err(finding) => {
-                self.certificate.note("model/f32".into(), f64::NAN, 0.0, 0, Some(finding.message));
-            }
-        }
+        self.record("model", &record, found, &["kept", "dropped"], Some(1e-10));
+        let models = if plan.shape.is_some() { plan.items() } else { MODELS };
+        let case = |item| own(item).unwrap_or_else(|| single::case(plan.seed, item));
+        let measured =
+            single::compare(self.double, self.single, single::TOLERANCES, plan.seed, models, case);
+        self.certificate.measured("model/f32 ", single::TOLERANCES, measured, models as usize);
     }
 }
 
+/// Random models that are compared in narrow numbers.
+pub(super) const MODELS: u64 = 32;
+
+/// Gradient entries that are looked at per tensor and point of the plan's own shape, since each
+/// takes the textbook once.
+const ENTRIES: usize = 8;
+
+/// What one operator uses of its budget, and what stopped it.
+pub(super) fn spend<O: Operator, T: Tier>(
+    tier: &T,
+    stored: Stored,
+    plan: &Plan,
+    shape: impl Fn(&mut Shapes) -> O,
+    small: impl Fn(usize) -> O,
+) -> (Budget, Option<Finding>) {
+    let mut budget = Budget::of(stored);
+    if plan.shape.is_some() {
+        budget.entries = ENTRIES;
+    }
+    let found = (0..SINGLE_CASES).find_map(|size| {
+        let seed = plan.seed.wrapping_add(size as u64);
+        let own = plan.shape.as_ref().map(|_| shape(&mut plan.shapes(size as u64)));
+        budget.check(&own.unwrap_or_else(|| small(size)), tier, seed).err()
+    });
+    (budget, found)
+}
+
 impl<D, S> Suite<'_, D, S> {
+    /// Without a tolerance there is no adjoint to speak of.
     fn record(
         &mut self,
         name: &str,
         record: &Record,
         found: Option<Finding>,
         branches: &[&'static str],
-        tolerance: f64,
+        tolerance: Option<f64>,
     ) {
         let (worst, seen) = (record.worst(), record.branches());
         let of = |what: &[What]| {
             found.as_ref().filter(|found| what.contains(&found.what)).map(|f| f.message.clone())
         };
         let value = of(&[What::Value, What::Consistency, What::Refused]);
-        self.certificate.note(
-            format!("{name}/value"),
-            worst.value,
-            VALUE_TOLERANCE,
-            worst.cases,
-            value,
-        );
-        let adjoint = of(&[What::Adjoint]);
-        self.certificate.note(
-            format!("{name}/adjoint"),
-            worst.adjoint,
-            tolerance,
-            worst.cases,
-            adjoint,
-        );
+        let (name_of, cases) = (|what: &str| format!("{name}/{what}"), worst.cases);
+        self.certificate.note(name_of("value"), worst.value, VALUE_TOLERANCE, cases, value);
+        if let Some(tolerance) = tolerance {
+            let adjoint = of(&[What::Adjoint]);
+            self.certificate.note(name_of("adjoint"), worst.adjoint, tolerance, cases, adjoint);
+        }
         let guard = of(&[What::Guard]);
         let written = f64::from(u8::from(guard.is_some()));
-        self.certificate.note(format!("{name}/guards"), written, 0.0, worst.cases, guard);
-        if found.is_none() && self.plan.cases >= 16 {
+        self.certificate.note(name_of("guards"), written, 0.0, cases, guard);
+        if found.is_none() && self.plan.demands_branches() {
             let missing: Vec<&str> =
                 branches.iter().filter(|name| !seen.contains_key(*name)).copied().collect();
             let detail = format!("no case visits {missing:?}");
             let detail = (!missing.is_empty()).then_some(detail);
-            self.certificate.note(
-                format!("{name}/branches"),
-                missing.len() as f64,
-                0.0,
-                worst.cases,
-                detail,
-            );
+            let missed = missing.len() as f64;
+            self.certificate.note(name_of("branches"), missed, 0.0, cases, detail);
         }
         if let Some(check) = self.certificate.checks.last_mut() {
             check.branches = seen.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();

@@ -5,11 +5,17 @@ use fortifai::Stream;
 use fortifai::cpu::Cpu;
 use fortifai::cpu::adamw::{Step, clip_factor};
 use fortifai::tier::Tier;
+use fortifai::verify::rounding::Uncertain;
 use fortifai_oracle::adamw::{AdamW, Moments, step};
 use fortifai_oracle::{Scalar, clip};
 
-/// Five steps with changing gradients; `[params, m, v]` after each.
-fn textbook<S: Scalar>(params: &[f64], gradients: &[Vec<f64>], settings: &AdamW) -> Vec<Vec<f64>> {
+/// Five steps with changing gradients; `[params, m, v]` after each, of which `of` is told.
+fn textbook<S: Scalar>(
+    params: &[f64],
+    gradients: &[Vec<f64>],
+    settings: &AdamW,
+    of: fn(S) -> f64,
+) -> Vec<Vec<f64>> {
     let scale = S::from_f64(GRADIENT_SCALE);
     let mut states: Vec<Moments<S>> = params
         .iter()
@@ -21,7 +27,7 @@ fn textbook<S: Scalar>(params: &[f64], gradients: &[Vec<f64>], settings: &AdamW)
             for (state, &g) in states.iter_mut().zip(gradient) {
                 *state = step(*state, scale * S::from_f64(g), number, settings);
             }
-            let part = |of: fn(&Moments<S>) -> S| states.iter().map(move |s| of(s).value());
+            let part = |part: fn(&Moments<S>) -> S| states.iter().map(move |s| of(part(s)));
             part(|s| s.param).chain(part(|s| s.m)).chain(part(|s| s.v)).collect()
         })
         .collect()
@@ -98,7 +104,7 @@ fn adamw_steps_equal_the_oracle() {
     let tier = Cpu::<f64>::new();
     let check = |len: usize, seed: u64| {
         let (params, gradients, settings) = case(len, seed);
-        let truth = textbook::<f64>(&params, &gradients, &settings);
+        let truth = textbook::<f64>(&params, &gradients, &settings, Scalar::value);
         let states = ours(&tier, &params, &gradients, &settings);
         for (number, (state, truth)) in states.iter().zip(&truth).enumerate() {
             for (index, (got, truth)) in state.iter().zip(truth).enumerate() {
@@ -126,15 +132,19 @@ fn adamw_in_f32_is_no_worse_than_twice_the_textbook() {
     for seed in 0..40 {
         let len = 1 + seed as usize * 3;
         let (params, gradients, settings) = case(len, seed);
-        let truth = textbook::<f64>(&params, &gradients, &settings);
-        let single = textbook::<f32>(&params, &gradients, &settings);
+        let truth = textbook::<f64>(&params, &gradients, &settings, Scalar::value);
+        let single = textbook::<f32>(&params, &gradients, &settings, Scalar::value);
+        let deviation =
+            textbook::<Uncertain<false>>(&params, &gradients, &settings, |x| x.variance().sqrt());
         let states = ours(&tier, &params, &gradients, &settings);
-        for (number, ((ours, single), truth)) in states.iter().zip(&single).zip(&truth).enumerate()
-        {
+        for (number, (ours, single)) in states.iter().zip(&single).enumerate() {
+            let (truth, deviation) = (&truth[number], &deviation[number]);
             for (part, name) in ["params", "m", "v"].into_iter().enumerate() {
                 let range = part * len..(part + 1) * len;
                 let name = format!("step {} {name}", number + 1);
-                budget.add(&name, &ours[range.clone()], &single[range.clone()], &truth[range]);
+                let [ours, single, truth, deviation] =
+                    [ours, single, truth, deviation].map(|numbers| &numbers[range.clone()]);
+                budget.add(&name, ours, single, truth, deviation);
             }
         }
     }

@@ -13,6 +13,8 @@ fn every_planted_fault_is_noticed_by_the_check_named_for_it() {
     let verdicts = self_test(|_, _| ());
     let missed: Vec<_> = verdicts.iter().filter(|verdict| !verdict.caught).collect();
     assert!(missed.is_empty(), "{missed:#?}");
+    let budget = verdicts.iter().filter(|verdict| verdict.by == What::Budget).count();
+    assert!(budget >= 16, "{budget} faults in single precision for the budget");
     let list = faults();
     assert!(list.len() >= 40, "{} faults", list.len());
     assert!(list.iter().filter(|fault| fault.subtle).count() >= 10);
@@ -28,7 +30,7 @@ fn every_planted_fault_is_noticed_by_the_check_named_for_it() {
 fn a_finding_names_the_operator_the_shape_the_seed_and_the_worst_entry() {
     let plant = Plant::Gradient(Gradient::LinearWeight, Tamper::ForgetLast);
     let op = Linear { n: 3, c: 4, oc: 5 };
-    let found = Record::default().check(&op, &Faulty::new(plant), 7).unwrap_err();
+    let found = Record::default().check(&op, &Faulty::<f64>::new(plant), 7).unwrap_err();
     let named = ["linear n 3 c 4 oc 5", "seed 7", "worst entry: dweight[19] = 0e0"];
     assert!(named.iter().all(|part| found.message.contains(part)), "{found}");
 }
@@ -64,9 +66,27 @@ fn a_sloppy_f32_result_is_caught() {
     let mut budget = Budget::default();
     for _ in 0..32 {
         // As if the products had been rounded to half precision.
-        budget.add("out", &[1.0 + 1e-4, 2.0], &[1.0 + 1e-7, 2.0], &[1.0, 2.0]);
+        budget.add("out", &[1.0 + 1e-4, 2.0], &[1.0 + 1e-7, 2.0], &[1.0, 2.0], &[5e-8; 2]);
     }
     finish_budget(&budget, "linear");
+}
+
+#[test]
+fn an_error_counts_in_units_of_its_own_conditioning() {
+    // The second case is ten thousand times as badly conditioned: what it excuses there it does not
+    // excuse in the first, whichever of the two the textbook erred in.
+    let used = |ours: [f64; 2]| {
+        let mut budget = Budget::default();
+        for (case, deviation) in [1e-7, 1e-3].into_iter().enumerate() {
+            let textbook = 1.0 + 1.5 * deviation;
+            budget.add("out", &[ours[case]], &[textbook], &[1.0], &[deviation]);
+        }
+        budget.used()[0].clone()
+    };
+    let right = used([1.0 + 2.5e-7, 1.0 - 2.5e-3]);
+    assert!(right.used < 1.0 && (right.ours - 2.5).abs() < 1e-6, "{right:?}");
+    let wrong = used([1.0 + 1e-6, 1.0]);
+    assert!(wrong.used > 2.0 && (wrong.ours - 10.0).abs() < 1e-6, "{wrong:?}");
 }
 
 #[test]
@@ -76,7 +96,7 @@ fn a_nan_in_f32_is_caught() {
     let truth: Vec<f64> = constants(&[1.0, 2.0]);
     for case in 0..32 {
         let ours = if case == 3 { [f64::NAN, 2.0] } else { [1.0, 2.0] };
-        budget.add("out", &ours, &[1.0, 2.1], &truth);
+        budget.add("out", &ours, &[1.0, 2.1], &truth, &[0.1; 2]);
     }
     finish_budget(&budget, "fault");
 }

@@ -194,9 +194,10 @@ fn scoring_equals_training_and_its_buffers_may_be_larger() {
 fn model_in_f32_is_close_to_f64() {
     // The f64 model has been compared with the oracle above.
     let cases = if extensive() { 300 } else { 32 };
-    let worst =
-        single::compare(&Cpu::<f64>::new(), &Cpu::<f32>::new(), single::TOLERANCES, 0, cases)
-            .unwrap();
+    let tiers = (Cpu::<f64>::new(), Cpu::<f32>::new());
+    let case = |item| single::case(0, item);
+    let measured = single::compare(&tiers.0, &tiers.1, single::TOLERANCES, 0, cases, case);
+    let worst = measured.verdict().unwrap();
     println!("model: f32, {cases} cases, {worst:?} of {:?}", single::TOLERANCES);
 }
 

@@ -44,7 +44,7 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
         ));
         for check in all().filter(|check| is_of_model(check)) {
             say(&format!(
-                "    {} {:.1e} of {:.0e}\n",
+                "    {} {:.1e} of {:.1e}\n",
                 kind(check),
                 check.max_error,
                 check.tolerance
@@ -52,9 +52,7 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
         }
     }
     for check in certificate.checks.iter().filter(|check| !check.passed) {
-        let detail = check.detail.clone().unwrap_or_default();
-        let (error, tolerance) = (check.max_error, check.tolerance);
-        say(&format!("FAILED {}: {error:e} > {tolerance:e} {detail}\n", check.name));
+        say(&format!("FAILED {}\n", check.failure()));
     }
     let against = certificate.checks.iter().find(|check| kind(check) == "against f64");
     say(&match against {
@@ -63,18 +61,17 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
             format!("tolerances: value, against the CPU in f64, {:e}; ", check.tolerance)
         }
     });
-    say("f32 within twice the error of the textbook in f32, stored as the device does, plus one \
-         unit in the last place\n");
+    say(
+        "f32 within twice the worst error of the textbook in f32, stored as the device does, both in \
+         units of each number's own conditioning, plus one unit in the last place\n",
+    );
     for skipped in &certificate.skipped {
         say(&format!("skipped {skipped}\n"));
     }
     let machine = crate::store::machine();
     let threads = rayon::current_num_threads();
-    let verdict = if certificate.passed { "passed" } else { "FAILED" };
-    say(&format!(
-        "{machine}, {threads} threads, seed {seed}, {seconds:.1} s: {} checks {verdict}\n",
-        certificate.checks.len()
-    ));
+    let verdict = certificate.verdict();
+    say(&format!("{machine}, {threads} threads, seed {seed}, {seconds:.1} s: {verdict}\n"));
 }
 
 /// The worst errors as a Markdown table, the losses of the classifier in one row.

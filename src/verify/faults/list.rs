@@ -1,8 +1,8 @@
 //! The faults.
 
 use super::naive::Mistake;
-use super::{Class, Fault, Gradient, Plant, Swap, Tamper};
-use crate::verify::operator::What::{self, Adjoint, Guard, Value};
+use super::{Class, Fault, Gradient, Narrow, Plant, Swap, Tamper};
+use crate::verify::operator::What::{self, Adjoint, Budget, Guard, Value};
 
 const SLIGHTLY: Tamper = Tamper::Factor(1.0001);
 
@@ -11,12 +11,12 @@ pub fn faults() -> Vec<Fault> {
     let fault = |name, class, operator, caught_by: What, plant| {
         // Through a whole model a factor is no longer small everywhere.
         let subtle = class == Class::Factor && operator != "model";
-        Fault { name, class, operator, caught_by, subtle, plant }
+        Fault { name, class, operator, caught_by, subtle, single: false, plant }
     };
     let gradient = |name, class, operator, at, tamper| {
         fault(name, class, operator, Adjoint, Plant::Gradient(at, tamper))
     };
-    vec![
+    let all = vec![
         // Embedding.
         gradient("wte × 1.0001", Class::Factor, "embedding", Gradient::Wte, SLIGHTLY),
         gradient("wpe × 1.0001", Class::Factor, "embedding", Gradient::Wpe, SLIGHTLY),
@@ -419,5 +419,76 @@ pub fn faults() -> Vec<Fault> {
             Adjoint,
             Plant::EmbeddingPosition,
         ),
+    ];
+    all.into_iter().chain(in_single_precision()).collect()
+}
+
+/// What is wrong with `f32`: a factor of eight units in the last place (sixteen where a gradient is a
+/// difference of larger terms, whose rounding hides eight), approximations, types that are too narrow,
+/// `=` for `+=`.
+fn in_single_precision() -> Vec<Fault> {
+    let fault = |name, class, operator, caught_by: What, plant| Fault {
+        name,
+        class,
+        operator,
+        caught_by,
+        subtle: false,
+        single: true,
+        plant,
+    };
+    let digits = |name, operator, narrow| {
+        fault(name, Class::Digits, operator, Budget, Plant::Narrow(narrow))
+    };
+    let gradient = |name, operator, at| {
+        let factor = Tamper::Factor(1.0 + 1e-6);
+        fault(name, Class::Factor, operator, Budget, Plant::Gradient(at, factor))
+    };
+    let overwritten = |name, operator, at| {
+        let plant = Plant::Gradient(at, Tamper::Overwrite);
+        fault(name, Class::Overwrite, operator, What::Consistency, plant)
+    };
+    vec![
+        gradient("f32: wte × 1.000001", "embedding", Gradient::Wte),
+        overwritten("f32: wpe overwritten", "embedding", Gradient::Wpe),
+        gradient("f32: dx × 1.000001", "linear", Gradient::LinearX),
+        gradient("f32: dbias × 1.000001", "linear", Gradient::LinearBias),
+        overwritten("f32: dweight overwritten", "linear", Gradient::LinearWeight),
+        digits("f32: products of 16 digits", "linear", Narrow::Products(16)),
+        gradient("f32: dweight × 1.000001", "gelu_linear", Gradient::GeluWeight),
+        digits("f32: slope off by 1e-6", "gelu_linear", Narrow::Gelu(1e-6)),
+        fault(
+            "f32: dx × 1.000002",
+            Class::Factor,
+            "layernorm",
+            Budget,
+            Plant::Gradient(Gradient::LayernormResidual, Tamper::Factor(1.0 + 2e-6)),
+        ),
+        digits("f32: rstd × 1.000001", "layernorm", Narrow::Rstd(1e-6)),
+        digits("f32: mean of 16 digits", "residual_layernorm", Narrow::Mean(16)),
+        digits("f32: variance in one pass", "residual_layernorm", Narrow::OnePass),
+        fault(
+            "f32: exponentials off by 1e-5",
+            Class::Digits,
+            "attention",
+            Budget,
+            Plant::Attention(Mistake::Exponential(1e-5)),
+        ),
+        fault(
+            "f32: exponentials off by 2e-6",
+            Class::Digits,
+            "attention",
+            Budget,
+            Plant::Attention(Mistake::Exponential(2e-6)),
+        ),
+        overwritten("f32: dqkv overwritten", "attention", Gradient::Qkv),
+        digits("f32: exponentials off by 1e-5", "classifier", Narrow::Classifier(1e-5)),
+        digits("f32: exponentials off by 2e-6", "classifier", Narrow::Classifier(2e-6)),
+        gradient("f32: dweight × 1.000001", "classifier", Gradient::ClassifierWeight),
+        overwritten("f32: dx overwritten", "classifier", Gradient::ClassifierX),
+        digits("f32: moments of 20 digits", "adamw", Narrow::Moments(20)),
+        digits("f32: sum off by 1e-5", "squared_norm", Narrow::Norm(1e-5)),
+        digits("f32: stored in bf16", "attention_decode", Narrow::Stored),
+        digits("f32: rows of 20 digits", "attention_decode", Narrow::Decoded(20)),
+        digits("f32: products of 16 digits", "packed_linear", Narrow::Products(16)),
     ]
 }

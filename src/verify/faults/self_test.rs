@@ -4,6 +4,7 @@ use super::{Class, Fault, Faulty, Plant, faults};
 use crate::loss::Rule;
 use crate::tier::LinearShape;
 use crate::verify::adjoint::Record;
+use crate::verify::budget::Stored;
 use crate::verify::operator::{Finding, Operator, What, stream};
 use crate::verify::operators::adamw::{SquaredNorm, Update};
 use crate::verify::operators::attention::Attention;
@@ -13,8 +14,8 @@ use crate::verify::operators::embedding::Embedding;
 use crate::verify::operators::gelu::GeluLinear;
 use crate::verify::operators::layernorm::{Layernorm, ResidualLayernorm};
 use crate::verify::operators::linear::Linear;
-use crate::verify::operators::model::Model;
-use crate::verify::suite::{OPERATORS, model_case};
+use crate::verify::operators::model::{Case, Model};
+use crate::verify::suite::{Checks, OPERATORS, Plan, Shapes, model_case, spend, visit_one};
 use serde::Serialize;
 
 /// What became of one fault.
@@ -43,6 +44,7 @@ pub fn self_test(mut done: impl FnMut(usize, usize)) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for operator in OPERATORS {
         let found = findings(operator, Plant::Nothing, false).0;
+        let found = found.or_else(|| in_single_precision(operator, Plant::Nothing));
         verdicts.push(Verdict {
             name: format!("{operator}: no fault"),
             class: Class::Missing,
@@ -61,7 +63,10 @@ pub fn self_test(mut done: impl FnMut(usize, usize)) -> Vec<Verdict> {
 }
 
 fn verdict(fault: &Fault) -> Verdict {
-    let (found, small) = findings(fault.operator, fault.plant, fault.subtle);
+    let (found, small) = match fault.single {
+        true => (in_single_precision(fault.operator, fault.plant), false),
+        false => findings(fault.operator, fault.plant, fault.subtle),
+    };
     let by = found.as_ref().map(|found| found.what);
     Verdict {
         name: format!("{}: {}", fault.operator, fault.name),
@@ -71,6 +76,40 @@ fn verdict(fault: &Fault) -> Verdict {
         subtle: small,
         said: found.map_or_else(|| "nothing noticed".into(), |found| found.message),
     }
+}
+
+/// What the budget of the operator notices on the faulty tier in single precision.
+fn in_single_precision(operator: &str, plant: Plant) -> Option<Finding> {
+    let plan = Plan { operator: Some(operator.into()), seed: 1, cases: 0, shape: None };
+    let mut spending = Spending { tier: Faulty::new(plant), plan: &plan, found: None };
+    visit_one(&mut spending, operator);
+    spending.found
+}
+
+struct Spending<'a> {
+    tier: Faulty<f32>,
+    plan: &'a Plan,
+    found: Option<Finding>,
+}
+
+impl Checks for Spending<'_> {
+    fn check<O: Operator>(
+        &mut self,
+        _name: &str,
+        shape: impl Fn(&mut Shapes) -> O,
+        small: impl Fn(usize) -> O,
+        _branches: &[&'static str],
+    ) {
+        if self.found.is_some() {
+            return;
+        }
+        let (budget, found) = spend(&self.tier, Stored::Single, self.plan, shape, small);
+        let spent = budget.used().into_iter().find(|used| used.used.is_nan() || used.used > 1.0);
+        self.found = found.or_else(|| {
+            spent.map(|used| Finding { what: What::Budget, message: format!("{used:?}") })
+        });
+    }
+    fn model(&mut self, _case: impl Fn(&mut Shapes) -> Case) {}
 }
 
 /// The first finding of the operator's checks on the faulty tier, and whether finite differences

@@ -1,5 +1,7 @@
 //! Ways to spoil a gradient that was added to a buffer.
 
+use crate::cpu::Real;
+
 /// A way to spoil it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Tamper {
@@ -23,22 +25,22 @@ pub enum Tamper {
 
 impl Tamper {
     /// Spoils `after[..len]`, which was `before` when the gradient was added.
-    pub(super) fn apply(self, before: &[f64], after: &mut [f64], len: usize) {
-        let added: Vec<f64> = after[..len].iter().zip(before).map(|(a, b)| a - b).collect();
-        let set = |after: &mut [f64], of: &dyn Fn(usize) -> f64| {
-            for (index, (after, before)) in after[..len].iter_mut().zip(before).enumerate() {
+    pub(super) fn apply<R: Real>(self, before: &[R], after: &mut [R], len: usize) {
+        let added: Vec<R> = after[..len].iter().zip(before).map(|(&a, &b)| a - b).collect();
+        let set = |after: &mut [R], of: &dyn Fn(usize) -> R| {
+            for (index, (after, &before)) in after[..len].iter_mut().zip(before).enumerate() {
                 *after = before + of(index);
             }
         };
         match self {
-            Self::Factor(factor) => set(after, &|i| factor * added[i]),
+            Self::Factor(factor) => set(after, &|i| R::of(factor) * added[i]),
             Self::Overwrite => after[..len].copy_from_slice(&added),
-            Self::Twice => set(after, &|i| 2.0 * added[i]),
-            Self::Forget => set(after, &|_| 0.0),
+            Self::Twice => set(after, &|i| added[i] + added[i]),
+            Self::Forget => set(after, &|_| R::zero()),
             Self::ForgetLast => after[len - 1] = before[len - 1],
             Self::Negate => set(after, &|i| -added[i]),
             Self::Rotate => set(after, &|i| added[(i + len - 1) % len]),
-            Self::Spill => after[len] += 1.0,
+            Self::Spill => after[len] += R::one(),
         }
     }
 }

@@ -1,25 +1,27 @@
-//! The CPU tier in double precision with one fault.
+//! The CPU tier with one fault.
 
 use super::naive::attention_backward;
+use super::narrow::{Narrow, keep, rough, rough_classifier};
 use super::{Gradient, Plant, Swap, Tamper};
 use crate::Result;
-use crate::cpu::Cpu;
 use crate::cpu::adamw::Step;
 use crate::cpu::panels::Panels;
+use crate::cpu::{Cpu, Real, layernorm};
 use crate::loss::Rule;
 use crate::tier::{
     Affine, AttentionShape, CacheRows, CacheShape, ClassifierGradients, LinearShape, RowBuffers,
     Span, Tier,
 };
+use std::borrow::Cow;
 
 /// The wrapper.
 #[derive(Clone, Copy, Debug)]
-pub struct Faulty {
-    inner: Cpu<f64>,
+pub struct Faulty<R = f64> {
+    inner: Cpu<R>,
     plant: Plant,
 }
 
-impl Faulty {
+impl<R: Real> Faulty<R> {
     /// The tier with this fault.
     pub fn new(plant: Plant) -> Self {
         Self { inner: Cpu::new(), plant }
@@ -27,6 +29,49 @@ impl Faulty {
 
     fn is(&self, plant: Plant) -> bool {
         self.plant == plant
+    }
+
+    /// How digits are lost, if they are.
+    fn narrow(&self) -> Option<Narrow> {
+        match self.plant {
+            Plant::Narrow(narrow) => Some(narrow),
+            _ => None,
+        }
+    }
+
+    /// Rounds what is stored.
+    fn store(&self, act: &mut [R]) {
+        if self.narrow() == Some(Narrow::Stored) {
+            act.iter_mut().for_each(|x| *x = R::of(half::bf16::from_f64(x.wide()).to_f64()));
+        }
+    }
+
+    /// Factors of products as they are read.
+    fn factors<'a>(&self, x: &'a [R]) -> Cow<'a, [R]> {
+        match self.narrow() {
+            Some(Narrow::Products(digits)) => x.iter().map(|&x| keep(x, digits)).collect(),
+            _ => Cow::Borrowed(x),
+        }
+    }
+
+    /// A row's statistics with fewer digits; whether they are others.
+    fn statistics(&self, mean: &mut [R], rstd: &mut [R], x: &[R], n: usize) -> bool {
+        let Some(narrow) = self.narrow() else { return false };
+        let c = x.len() / n.max(1);
+        let rows = mean[..n].iter_mut().zip(&mut rstd[..n]).zip(x.chunks_exact(c));
+        for ((mean, rstd), x) in rows {
+            match narrow {
+                Narrow::OnePass => {
+                    let squares = x.iter().map(|&x| x * x).sum::<R>() / R::of(c as f64);
+                    let variance = squares - *mean * *mean;
+                    *rstd = R::one() / (variance + R::of(layernorm::EPSILON)).sqrt();
+                }
+                Narrow::Mean(digits) => *mean = keep(*mean, digits),
+                Narrow::Rstd(off) => *rstd *= R::of(1.0 + off),
+                _ => {}
+            }
+        }
+        matches!(narrow, Narrow::OnePass | Narrow::Mean(_) | Narrow::Rstd(_))
     }
 
     /// How the gradient is tampered with.
@@ -38,21 +83,21 @@ impl Faulty {
     }
 
     /// Spoils the first `len` numbers of a buffer.
-    fn spoil(&self, at: Gradient, before: &[f64], after: &mut [f64], len: usize) {
+    fn spoil(&self, at: Gradient, before: &[R], after: &mut [R], len: usize) {
         if let Some(tamper) = self.tamper(at) {
             tamper.apply(before, after, len);
         }
     }
 
     /// Spoils a span of an arena.
-    fn spoil_span(&self, at: Gradient, before: &[f64], arena: &mut [f64], span: Span) {
+    fn spoil_span(&self, at: Gradient, before: &[R], arena: &mut [R], span: Span) {
         self.spoil(at, &before[span.range()], &mut arena[span.start..], span.len);
     }
 
     /// One output stays unwritten.
-    fn leave(&self, out: &mut [f64]) {
+    fn leave(&self, out: &mut [R]) {
         if self.is(Plant::Unwritten) {
-            out[0] = f64::NAN;
+            out[0] = R::NAN;
         }
     }
 
@@ -71,7 +116,7 @@ impl Faulty {
 }
 
 /// The span of a matrix `[rows, columns]` as its transpose, row by row.
-fn transpose(params: &[f64], span: Span, rows: usize, columns: usize) -> Vec<f64> {
+fn transpose<R: Real>(params: &[R], span: Span, rows: usize, columns: usize) -> Vec<R> {
     let mut copy = params.to_vec();
     for (index, value) in copy[span.range()].iter_mut().enumerate() {
         let (i, j) = (index / columns, index % columns);
@@ -80,60 +125,60 @@ fn transpose(params: &[f64], span: Span, rows: usize, columns: usize) -> Vec<f64
     copy
 }
 
-impl Tier for Faulty {
-    type Number = f64;
-    type Act = Vec<f64>;
-    type Wide = Vec<f64>;
-    type Param = Vec<f64>;
-    type Master = Vec<f64>;
-    type Packed = Panels<f64>;
+impl<R: Real> Tier for Faulty<R> {
+    type Number = R;
+    type Act = Vec<R>;
+    type Wide = Vec<R>;
+    type Param = Vec<R>;
+    type Master = Vec<R>;
+    type Packed = Panels<R>;
 
-    fn act(&self, len: usize) -> Result<Vec<f64>> {
+    fn act(&self, len: usize) -> Result<Vec<R>> {
         self.inner.act(len)
     }
-    fn wide(&self, len: usize) -> Result<Vec<f64>> {
+    fn wide(&self, len: usize) -> Result<Vec<R>> {
         self.inner.wide(len)
     }
-    fn param(&self, len: usize) -> Result<Vec<f64>> {
+    fn param(&self, len: usize) -> Result<Vec<R>> {
         self.inner.param(len)
     }
-    fn master(&self, len: usize) -> Result<Vec<f64>> {
+    fn master(&self, len: usize) -> Result<Vec<R>> {
         self.inner.master(len)
     }
-    fn zero_act(&self, act: &mut Vec<f64>, len: usize) -> Result<()> {
+    fn zero_act(&self, act: &mut Vec<R>, len: usize) -> Result<()> {
         self.inner.zero_act(act, len)
     }
-    fn zero_param(&self, param: &mut Vec<f64>) -> Result<()> {
+    fn zero_param(&self, param: &mut Vec<R>) -> Result<()> {
         self.inner.zero_param(param)
     }
-    fn upload(&self, param: &mut Vec<f64>, span: Span, values: &[f64]) -> Result<()> {
+    fn upload(&self, param: &mut Vec<R>, span: Span, values: &[R]) -> Result<()> {
         self.inner.upload(param, span, values)
     }
-    fn download(&self, param: &Vec<f64>, span: Span) -> Result<Vec<f64>> {
+    fn download(&self, param: &Vec<R>, span: Span) -> Result<Vec<R>> {
         self.inner.download(param, span)
     }
-    fn download_act(&self, act: &Vec<f64>, len: usize) -> Result<Vec<f64>> {
+    fn download_act(&self, act: &Vec<R>, len: usize) -> Result<Vec<R>> {
         self.inner.download_act(act, len)
     }
-    fn upload_wide(&self, wide: &mut Vec<f64>, values: &[f64]) -> Result<()> {
+    fn upload_wide(&self, wide: &mut Vec<R>, values: &[R]) -> Result<()> {
         self.inner.upload_wide(wide, values)
     }
-    fn download_wide(&self, wide: &Vec<f64>, len: usize) -> Result<Vec<f64>> {
+    fn download_wide(&self, wide: &Vec<R>, len: usize) -> Result<Vec<R>> {
         self.inner.download_wide(wide, len)
     }
-    fn download_master(&self, master: &Vec<f64>) -> Result<Vec<f64>> {
+    fn download_master(&self, master: &Vec<R>) -> Result<Vec<R>> {
         self.inner.download_master(master)
     }
-    fn upload_master(&self, master: &mut Vec<f64>, values: &[f64]) -> Result<()> {
+    fn upload_master(&self, master: &mut Vec<R>, values: &[R]) -> Result<()> {
         self.inner.upload_master(master, values)
     }
 
     fn embedding_forward(
         &self,
-        out: &mut Vec<f64>,
+        out: &mut Vec<R>,
         tokens: &[u32],
         positions: &[u32],
-        params: &Vec<f64>,
+        params: &Vec<R>,
         wte: Span,
         wpe: Span,
         c: usize,
@@ -143,12 +188,14 @@ impl Tier for Faulty {
         let wrong = self.is(Plant::EmbeddingForward) && context > 1;
         let shift = |&position: &u32| (position + u32::from(wrong)) % context;
         let positions: Vec<u32> = positions.iter().map(shift).collect();
-        self.inner.embedding_forward(out, tokens, &positions, params, wte, wpe, c)
+        self.inner.embedding_forward(out, tokens, &positions, params, wte, wpe, c)?;
+        self.store(out);
+        Ok(())
     }
     fn embedding_backward(
         &self,
-        gradients: &mut Vec<f64>,
-        dout: &Vec<f64>,
+        gradients: &mut Vec<R>,
+        dout: &Vec<R>,
         tokens: &[u32],
         positions: &[u32],
         wte: Span,
@@ -175,54 +222,67 @@ impl Tier for Faulty {
 
     fn layernorm_forward(
         &self,
-        out: &mut Vec<f64>,
-        mean: &mut Vec<f64>,
-        rstd: &mut Vec<f64>,
-        residual: &Vec<f64>,
-        params: &Vec<f64>,
+        out: &mut Vec<R>,
+        mean: &mut Vec<R>,
+        rstd: &mut Vec<R>,
+        residual: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         n: usize,
     ) -> Result<()> {
-        self.inner.layernorm_forward(out, mean, rstd, residual, params, affine, n)
+        self.inner.layernorm_forward(out, mean, rstd, residual, params, affine, n)?;
+        if self.statistics(mean, rstd, &residual[..n * affine.weight.len], n) {
+            self.inner.layernorm_apply(out, mean, rstd, residual, params, affine, n)?;
+        }
+        self.store(out);
+        Ok(())
     }
     fn residual_layernorm_forward(
         &self,
-        out: &mut Vec<f64>,
-        residual: &mut Vec<f64>,
-        mean: &mut Vec<f64>,
-        rstd: &mut Vec<f64>,
-        x: &Vec<f64>,
-        branch: &Vec<f64>,
-        params: &Vec<f64>,
+        out: &mut Vec<R>,
+        residual: &mut Vec<R>,
+        mean: &mut Vec<R>,
+        rstd: &mut Vec<R>,
+        x: &Vec<R>,
+        branch: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         n: usize,
     ) -> Result<()> {
-        let none = vec![0.0; branch.len()];
+        let none = vec![R::zero(); branch.len()];
         let branch = if self.is(Plant::ResidualForgotten) { &none } else { branch };
         self.inner
-            .residual_layernorm_forward(out, residual, mean, rstd, x, branch, params, affine, n)
+            .residual_layernorm_forward(out, residual, mean, rstd, x, branch, params, affine, n)?;
+        if self.narrow().is_none() {
+            return Ok(());
+        }
+        // What is normalised is what is stored.
+        self.store(residual);
+        self.layernorm_forward(out, mean, rstd, residual, params, affine, n)
     }
     fn layernorm_apply(
         &self,
-        out: &mut Vec<f64>,
-        mean: &Vec<f64>,
-        rstd: &Vec<f64>,
-        residual: &Vec<f64>,
-        params: &Vec<f64>,
+        out: &mut Vec<R>,
+        mean: &Vec<R>,
+        rstd: &Vec<R>,
+        residual: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         n: usize,
     ) -> Result<()> {
-        self.inner.layernorm_apply(out, mean, rstd, residual, params, affine, n)
+        self.inner.layernorm_apply(out, mean, rstd, residual, params, affine, n)?;
+        self.store(out);
+        Ok(())
     }
     fn layernorm_backward(
         &self,
-        dresidual: &mut Vec<f64>,
-        gradients: &mut Vec<f64>,
-        mean: &Vec<f64>,
-        rstd: &Vec<f64>,
-        dout: &Vec<f64>,
-        residual: &Vec<f64>,
-        params: &Vec<f64>,
+        dresidual: &mut Vec<R>,
+        gradients: &mut Vec<R>,
+        mean: &Vec<R>,
+        rstd: &Vec<R>,
+        dout: &Vec<R>,
+        residual: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         n: usize,
     ) -> Result<()> {
@@ -233,7 +293,7 @@ impl Tier for Faulty {
             used_rstd.rotate_right(1);
         }
         if self.is(Plant::LayernormRstd) {
-            used_rstd.iter_mut().for_each(|rstd| *rstd *= 1.00001);
+            used_rstd.iter_mut().for_each(|rstd| *rstd *= R::of(1.00001));
         }
         self.inner.layernorm_backward(
             dresidual, gradients, &used_mean, &used_rstd, dout, residual, params, affine, n,
@@ -245,7 +305,7 @@ impl Tier for Faulty {
             let dout = &dout[row * c..][..c];
             let normed = |i: usize| (x[i] - mean[row]) * rstd[row];
             let e = |i: usize| dout[i] * weight[i];
-            let average = |of: &dyn Fn(usize) -> f64| (0..c).map(of).sum::<f64>() / c as f64;
+            let average = |of: &dyn Fn(usize) -> R| (0..c).map(of).sum::<R>() / R::of(c as f64);
             for i in 0..c {
                 if self.is(Plant::LayernormNoMean) {
                     dresidual[row * c + i] += rstd[row] * average(&e);
@@ -259,6 +319,7 @@ impl Tier for Faulty {
                 }
             }
         }
+        self.store(dresidual);
         self.spoil(Gradient::LayernormResidual, &before, dresidual, n * c);
         self.spoil_span(Gradient::LayernormWeight, &before_arena, gradients, affine.weight);
         self.spoil_span(Gradient::LayernormBias, &before_arena, gradients, affine.bias);
@@ -267,27 +328,29 @@ impl Tier for Faulty {
 
     fn linear_forward(
         &self,
-        out: &mut Vec<f64>,
-        x: &Vec<f64>,
-        params: &Vec<f64>,
+        out: &mut Vec<R>,
+        x: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
         let mut params = params.clone();
         if self.is(Plant::LinearNoBias) {
-            params[affine.bias.range()].fill(0.0);
+            params[affine.bias.range()].fill(R::zero());
         }
-        self.inner.linear_forward(out, x, &params, affine, shape)?;
+        let (x, params) = (self.factors(x).into_owned(), self.factors(&params).into_owned());
+        self.inner.linear_forward(out, &x, &params, affine, shape)?;
+        self.store(out);
         self.leave(out);
         Ok(())
     }
     fn linear_backward(
         &self,
-        dx: &mut Vec<f64>,
-        gradients: &mut Vec<f64>,
-        dout: &Vec<f64>,
-        x: &Vec<f64>,
-        params: &Vec<f64>,
+        dx: &mut Vec<R>,
+        gradients: &mut Vec<R>,
+        dout: &Vec<R>,
+        x: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
@@ -295,6 +358,7 @@ impl Tier for Faulty {
         let wrong = transpose(params, affine.weight, shape.c, shape.oc);
         let params = if self.is(Plant::LinearTransposed) { &wrong } else { params };
         self.inner.linear_backward(dx, gradients, dout, x, params, affine, shape)?;
+        self.store(dx);
         self.spoil(Gradient::LinearX, &before, dx, shape.n * shape.c);
         self.spoil_span(Gradient::LinearWeight, &before_arena, gradients, affine.weight);
         self.spoil_span(Gradient::LinearBias, &before_arena, gradients, affine.bias);
@@ -302,23 +366,27 @@ impl Tier for Faulty {
     }
     fn gelu_linear_forward(
         &self,
-        out: &mut Vec<f64>,
-        activated: &mut Vec<f64>,
-        pre: &Vec<f64>,
-        params: &Vec<f64>,
+        out: &mut Vec<R>,
+        activated: &mut Vec<R>,
+        pre: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
-        self.inner.gelu_linear_forward(out, activated, pre, params, affine, shape)
+        if self.narrow().is_none() {
+            return self.inner.gelu_linear_forward(out, activated, pre, params, affine, shape);
+        }
+        self.gelu_forward(activated, pre, shape.n * shape.c)?;
+        self.linear_forward(out, activated, params, affine, shape)
     }
     fn gelu_linear_backward(
         &self,
-        dpre: &mut Vec<f64>,
-        gradients: &mut Vec<f64>,
-        activated: &mut Vec<f64>,
-        dout: &Vec<f64>,
-        pre: &Vec<f64>,
-        params: &Vec<f64>,
+        dpre: &mut Vec<R>,
+        gradients: &mut Vec<R>,
+        activated: &mut Vec<R>,
+        dout: &Vec<R>,
+        pre: &Vec<R>,
+        params: &Vec<R>,
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
@@ -333,54 +401,72 @@ impl Tier for Faulty {
         };
         if let Some((constant, cube)) = wrong {
             for (d, &x) in dpre[..len].iter_mut().zip(pre) {
-                *d *= gelu_slope(x, constant, cube) / gelu_slope(x, 0.044715, 3.0);
+                let x = x.wide();
+                *d *= R::of(gelu_slope(x, constant, cube) / gelu_slope(x, 0.044715, 3.0));
             }
         }
-        self.spoil(Gradient::GeluPre, &vec![0.0; len], dpre, len);
+        if let Some(Narrow::Gelu(size)) = self.narrow() {
+            for (d, x) in dpre[..len].iter_mut().zip(pre) {
+                *d *= R::of(rough(x.wide(), size));
+            }
+        }
+        self.store(dpre);
+        self.spoil(Gradient::GeluPre, &vec![R::zero(); len], dpre, len);
         self.spoil_span(Gradient::GeluWeight, &before, gradients, affine.weight);
         self.spoil_span(Gradient::GeluBias, &before, gradients, affine.bias);
         Ok(())
     }
     fn pack(
         &self,
-        params: &Vec<f64>,
+        params: &Vec<R>,
         weight: Span,
         c: usize,
         oc: usize,
         transposed: bool,
-    ) -> Result<Panels<f64>> {
+    ) -> Result<Panels<R>> {
         self.inner.pack(params, weight, c, oc, transposed != self.is(Plant::PackedTransposed))
     }
     fn packed_linear_forward(
         &self,
-        out: &mut Vec<f64>,
-        x: &Vec<f64>,
-        weight: &Panels<f64>,
-        params: &Vec<f64>,
+        out: &mut Vec<R>,
+        x: &Vec<R>,
+        weight: &Panels<R>,
+        params: &Vec<R>,
         bias: Span,
         shape: LinearShape,
     ) -> Result<()> {
         let none = Span { start: 0, len: 0 };
         let bias = if self.is(Plant::PackedNoBias) { none } else { bias };
-        self.inner.packed_linear_forward(out, x, weight, params, bias, shape)
+        self.inner.packed_linear_forward(
+            out,
+            &self.factors(x).into_owned(),
+            weight,
+            params,
+            bias,
+            shape,
+        )?;
+        self.store(out);
+        Ok(())
     }
     fn packed_logits(
         &self,
-        out: &mut Vec<f64>,
-        x: &Vec<f64>,
-        weight: &Panels<f64>,
+        out: &mut Vec<R>,
+        x: &Vec<R>,
+        weight: &Panels<R>,
         shape: LinearShape,
     ) -> Result<()> {
         self.inner.packed_logits(out, x, weight, shape)
     }
-    fn gelu_forward(&self, activated: &mut Vec<f64>, pre: &Vec<f64>, len: usize) -> Result<()> {
-        self.inner.gelu_forward(activated, pre, len)
+    fn gelu_forward(&self, activated: &mut Vec<R>, pre: &Vec<R>, len: usize) -> Result<()> {
+        self.inner.gelu_forward(activated, pre, len)?;
+        self.store(activated);
+        Ok(())
     }
     fn logits(
         &self,
-        out: &mut Vec<f64>,
-        x: &Vec<f64>,
-        params: &Vec<f64>,
+        out: &mut Vec<R>,
+        x: &Vec<R>,
+        params: &Vec<R>,
         weight: Span,
         shape: LinearShape,
     ) -> Result<()> {
@@ -392,13 +478,14 @@ impl Tier for Faulty {
     }
     fn attention_forward(
         &self,
-        out: &mut Vec<f64>,
-        lse: &mut Vec<f64>,
-        qkv: &Vec<f64>,
-        workspace: &mut Vec<f64>,
+        out: &mut Vec<R>,
+        lse: &mut Vec<R>,
+        qkv: &Vec<R>,
+        workspace: &mut Vec<R>,
         shape: AttentionShape,
     ) -> Result<()> {
         self.inner.attention_forward(out, lse, qkv, workspace, shape)?;
+        self.store(out);
         let AttentionShape { b, t, nh, hs } = shape;
         let c = nh * hs;
         if self.is(Plant::AttentionForward) && t > 1 {
@@ -420,12 +507,12 @@ impl Tier for Faulty {
     }
     fn attention_backward(
         &self,
-        dqkv: &mut Vec<f64>,
-        dout: &Vec<f64>,
-        qkv: &Vec<f64>,
-        out: &Vec<f64>,
-        lse: &Vec<f64>,
-        workspace: &mut Vec<f64>,
+        dqkv: &mut Vec<R>,
+        dout: &Vec<R>,
+        qkv: &Vec<R>,
+        out: &Vec<R>,
+        lse: &Vec<R>,
+        workspace: &mut Vec<R>,
         shape: AttentionShape,
     ) -> Result<()> {
         if let Plant::Attention(mistake) = self.plant {
@@ -435,16 +522,17 @@ impl Tier for Faulty {
         let before = dqkv.clone();
         self.inner.attention_backward(dqkv, dout, qkv, out, lse, workspace, shape)?;
         let AttentionShape { b, t, nh, hs } = shape;
+        self.store(dqkv);
         self.spoil(Gradient::Qkv, &before, dqkv, 3 * b * t * nh * hs);
         Ok(())
     }
-    fn cache(&self, shape: CacheShape) -> Result<Vec<f64>> {
+    fn cache(&self, shape: CacheShape) -> Result<Vec<R>> {
         self.inner.cache(shape)
     }
     fn cache_fill(
         &self,
-        cache: &mut Vec<f64>,
-        qkv: &Vec<f64>,
+        cache: &mut Vec<R>,
+        qkv: &Vec<R>,
         slots: &[u32],
         layer: usize,
         t: usize,
@@ -454,9 +542,9 @@ impl Tier for Faulty {
     }
     fn attention_decode(
         &self,
-        out: &mut Vec<f64>,
-        cache: &mut Vec<f64>,
-        qkv: &Vec<f64>,
+        out: &mut Vec<R>,
+        cache: &mut Vec<R>,
+        qkv: &Vec<R>,
         rows: CacheRows,
         layer: usize,
         shape: CacheShape,
@@ -472,19 +560,18 @@ impl Tier for Faulty {
             // Its own key and value count for nothing.
             let c = shape.nh * shape.hs;
             for token in tokens[..rows.slots.len() * 3 * c].chunks_exact_mut(3 * c) {
-                token[c..].fill(0.0);
+                token[c..].fill(R::zero());
             }
         }
         let rows = CacheRows { ancestry: &ancestry, ..rows };
-        self.inner.attention_decode(out, cache, &tokens, rows, layer, shape)
+        self.inner.attention_decode(out, cache, &tokens, rows, layer, shape)?;
+        if let Some(Narrow::Decoded(digits)) = self.narrow() {
+            out.iter_mut().for_each(|x| *x = keep(*x, digits));
+        }
+        self.store(out);
+        Ok(())
     }
-    fn gather_rows(
-        &self,
-        out: &mut Vec<f64>,
-        x: &Vec<f64>,
-        rows: &[usize],
-        c: usize,
-    ) -> Result<()> {
+    fn gather_rows(&self, out: &mut Vec<R>, x: &Vec<R>, rows: &[usize], c: usize) -> Result<()> {
         self.inner.gather_rows(out, x, rows, c)
     }
 
@@ -493,15 +580,15 @@ impl Tier for Faulty {
     }
     fn classifier(
         &self,
-        rows: &mut RowBuffers<Vec<f64>>,
+        rows: &mut RowBuffers<Vec<R>>,
         gradients: Option<ClassifierGradients<Self>>,
-        x: &Vec<f64>,
+        x: &Vec<R>,
         targets: &[u32],
         mask: Option<&[bool]>,
-        params: &Vec<f64>,
+        params: &Vec<R>,
         weight: Span,
         rule: &Rule,
-        workspace: &mut Vec<f64>,
+        workspace: &mut Vec<R>,
         shape: LinearShape,
     ) -> Result<()> {
         let LinearShape { n, c, .. } = shape;
@@ -516,6 +603,13 @@ impl Tier for Faulty {
         let Some(ClassifierGradients { dx, gradients, mut scale }) = gradients else {
             return Ok(());
         };
+        if let (Some(Narrow::Classifier(size)), Rule::Ce) = (self.narrow(), rule) {
+            let dweight = &mut gradients[weight.range()];
+            let weight = &params[weight.range()];
+            let sizes = (shape, size);
+            rough_classifier(&mut dx[..n * c], dweight, x, targets, weight, rule, scale, sizes);
+            return Ok(());
+        }
         let (before, before_arena) = (dx.clone(), gradients.clone());
         let mut targets = targets.to_vec();
         if self.is(Plant::ClassifierTargets) {
@@ -527,7 +621,7 @@ impl Tier for Faulty {
         let swapped = self.swapped(rule);
         let rule = swapped.as_ref().unwrap_or(rule);
         let mask = mask.filter(|_| matches!(rule, Rule::Masked));
-        let [loss, nll, probability, kept] = [(); 4].map(|()| vec![0.0; n]);
+        let [loss, nll, probability, kept] = [(); 4].map(|()| vec![R::zero(); n]);
         let mut unused = RowBuffers { loss, nll, probability, kept };
         let to = ClassifierGradients { dx: &mut *dx, gradients: &mut *gradients, scale };
         self.inner.classifier(
@@ -542,22 +636,27 @@ impl Tier for Faulty {
             workspace,
             shape,
         )?;
+        self.store(dx);
         self.spoil(Gradient::ClassifierX, &before, dx, n * c);
         self.spoil_span(Gradient::ClassifierWeight, &before_arena, gradients, weight);
         Ok(())
     }
 
-    fn squared_norm(&self, gradients: &Vec<f64>) -> Result<f64> {
+    fn squared_norm(&self, gradients: &Vec<R>) -> Result<f64> {
         let len = gradients.len() - usize::from(self.is(Plant::NormLast));
         let sum = self.inner.squared_norm(&gradients[..len].to_vec())?;
-        Ok(if self.is(Plant::NormRoot) { sum.sqrt() } else { sum })
+        Ok(match self.plant {
+            Plant::NormRoot => sum.sqrt(),
+            Plant::Narrow(Narrow::Norm(off)) => sum * (1.0 + off),
+            _ => sum,
+        })
     }
     fn adamw(
         &self,
-        params: &mut Vec<f64>,
-        m: &mut Vec<f64>,
-        v: &mut Vec<f64>,
-        gradients: &Vec<f64>,
+        params: &mut Vec<R>,
+        m: &mut Vec<R>,
+        v: &mut Vec<R>,
+        gradients: &Vec<R>,
         span: Span,
         step: Step,
     ) -> Result<()> {
@@ -569,13 +668,18 @@ impl Tier for Faulty {
             Plant::AdamwBetas => std::mem::swap(&mut step.beta1, &mut step.beta2),
             Plant::AdamwCoupled => {
                 for (g, p) in gradients[span.range()].iter_mut().zip(&params[span.range()]) {
-                    *g += step.weight_decay * p / step.gradient_scale;
+                    *g += R::of(step.weight_decay / step.gradient_scale) * *p;
                 }
                 step.weight_decay = 0.0;
             }
             _ => {}
         }
-        self.inner.adamw(params, m, v, &gradients, span, step)
+        self.inner.adamw(params, m, v, &gradients, span, step)?;
+        if let Some(Narrow::Moments(digits)) = self.narrow() {
+            let moments = m[span.range()].iter_mut().chain(&mut v[span.range()]);
+            moments.for_each(|x| *x = keep(*x, digits));
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! One step of the optimiser, and the gradient's squared norm: values alone.
 
 use crate::cpu::Real;
-use crate::cpu::adamw::Step;
+use crate::cpu::adamw::{PIECE, Step};
 use crate::tier::{Span, Tier};
 use crate::verify::buffers::*;
 use crate::verify::operator::*;
@@ -58,6 +58,9 @@ impl Operator for Update {
             }
         }
         point
+    }
+    fn differentiated(&self) -> bool {
+        false
     }
     fn cotangent(&self, _stream: &mut Stream) -> Vec<f64> {
         vec![0.0; 3 * self.len]
@@ -127,8 +130,13 @@ impl Operator for Update {
         vec![
             if self.number == 1 { "first step" } else { "later step" },
             if self.settings.weight_decay > 0.0 { "decay" } else { "no decay" },
+            pieces(self.len),
         ]
     }
+}
+
+fn pieces(len: usize) -> &'static str {
+    if len > PIECE { "several pieces" } else { "one piece" }
 }
 
 /// `Σ g²` over an arena.
@@ -148,6 +156,9 @@ impl Operator for SquaredNorm {
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         vec![("sum", 1)]
     }
+    fn differentiated(&self) -> bool {
+        false
+    }
     fn cotangent(&self, _stream: &mut Stream) -> Vec<f64> {
         vec![0.0]
     }
@@ -165,5 +176,8 @@ impl Operator for SquaredNorm {
         let mut param = tier.param(self.len)?;
         tier.upload(&mut param, Span { start: 0, len: self.len }, &numbers)?;
         Ok(Ran { outputs: vec![tier.squared_norm(&param)?], gradient: vec![0.0; self.len] })
+    }
+    fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
+        vec![pieces(self.len)]
     }
 }

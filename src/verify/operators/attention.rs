@@ -110,3 +110,17 @@ impl Operator for Attention {
         ]
     }
 }
+
+/// What [`Attention::branches`] can say.
+pub const BRANCHES: [&str; 10] = [
+    "several blocks",
+    "one block",
+    "full block",
+    "ragged block",
+    "several heads",
+    "one head",
+    "full lanes",
+    "ragged lanes",
+    "more heads than workers",
+    "few heads",
+];

@@ -36,7 +36,7 @@ impl Member {
             Self::Known(Rule::DropLow(_) | Rule::Masked, _) => &["kept", "dropped"],
             _ => &["kept"],
         };
-        [&["p above ½", "p up to ½"], rows].concat()
+        [&["p above ½", "p up to ½", "several chunks", "one chunk"], rows].concat()
     }
 
     /// What the classifier is given.

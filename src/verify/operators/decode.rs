@@ -1,6 +1,8 @@
 //! What generation adds: attention against the key-value cache, and products with packed weights.
 //! Values alone.
 
+use crate::cpu::decode;
+use crate::cpu::matmul::{BLOCK, PARALLEL_FROM};
 use crate::tier::{CacheRows, CacheShape, LinearShape, Tier};
 use crate::verify::buffers::*;
 use crate::verify::operator::*;
@@ -26,6 +28,9 @@ impl Operator for Decode {
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         let (b, _, nh, hs) = self.shape;
         vec![("out", b * nh * hs)]
+    }
+    fn differentiated(&self) -> bool {
+        false
     }
     fn cotangent(&self, _stream: &mut Stream) -> Vec<f64> {
         vec![0.0; total(&self.outputs())]
@@ -77,13 +82,18 @@ impl Operator for Decode {
         Ok(Ran { outputs: read(tier, &out, b * c)?, gradient: vec![0.0; point.len()] })
     }
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
-        let (_, t, _, hs) = self.shape;
+        let (b, t, nh, hs) = self.shape;
         vec![
             if t > 16 { "several blocks" } else { "one block" },
             if hs % 4 == 0 { "whole fours" } else { "ragged fours" },
+            if b * t * nh * hs >= decode::PARALLEL_FROM { "shared out" } else { "one thread" },
         ]
     }
 }
+
+/// What [`Decode::branches`] can say.
+pub const BRANCHES: [&str; 6] =
+    ["several blocks", "one block", "whole fours", "ragged fours", "shared out", "one thread"];
 
 /// A linear layer whose weight was packed.
 #[derive(Clone, Debug)]
@@ -112,6 +122,9 @@ impl Operator for PackedLinear {
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         vec![("out", self.shape.n * self.shape.oc)]
+    }
+    fn differentiated(&self) -> bool {
+        false
     }
     fn cotangent(&self, _stream: &mut Stream) -> Vec<f64> {
         vec![0.0; total(&self.outputs())]
@@ -157,10 +170,27 @@ impl Operator for PackedLinear {
         Ok(Ran { outputs, gradient: vec![0.0; point.len()] })
     }
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
+        let LinearShape { n, c, oc } = self.shape;
         vec![
             if self.transposed { "transposed" } else { "as it is" },
             if self.biased { "bias" } else { "no bias" },
             if self.shape.n > 16 { "many rows" } else { "few rows" },
+            if n * c * oc >= PARALLEL_FROM { "shared out" } else { "one thread" },
+            if c > BLOCK { "several blocks" } else { "one block" },
         ]
     }
 }
+
+/// What [`PackedLinear::branches`] can say.
+pub const PACKED_BRANCHES: [&str; 10] = [
+    "transposed",
+    "as it is",
+    "bias",
+    "no bias",
+    "many rows",
+    "few rows",
+    "shared out",
+    "one thread",
+    "several blocks",
+    "one block",
+];

@@ -1,5 +1,6 @@
 //! The embedding.
 
+use crate::cpu::ROW_PIECE;
 use crate::tier::Tier;
 use crate::verify::buffers::*;
 use crate::verify::operator::*;
@@ -79,6 +80,9 @@ impl Operator for Embedding {
         let mut tokens = self.tokens.clone();
         tokens.sort_unstable();
         tokens.dedup();
-        vec![if tokens.len() < self.tokens.len() { "repeated" } else { "distinct" }]
+        vec![
+            if tokens.len() < self.tokens.len() { "repeated" } else { "distinct" },
+            if self.tokens.len() > ROW_PIECE { "several row pieces" } else { "one row piece" },
+        ]
     }
 }

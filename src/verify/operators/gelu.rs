@@ -1,5 +1,7 @@
 //! GELU with the linear layer behind it.
 
+use super::linear::products;
+use crate::cpu::gelu::PIECE;
 use crate::tier::{Affine, LinearShape, Tier};
 use crate::verify::buffers::*;
 use crate::verify::operator::*;
@@ -46,7 +48,7 @@ impl Operator for GeluLinear {
     }
     fn textbook<S: Scalar>(&self, point: &[S]) -> Vec<S> {
         let [pre, weight, bias] = parts(point, self.lens());
-        let activated = gelu::forward(pre);
+        let activated: Vec<S> = gelu::forward(pre).into_iter().map(S::stored).collect();
         let rows = activated.chunks_exact(self.c);
         let mut out: Vec<S> = rows.flat_map(|x| linear::forward(x, weight, bias)).collect();
         out.extend(activated);
@@ -94,6 +96,23 @@ impl Operator for GeluLinear {
         let positive = pre.iter().any(|&x| x > 0.0).then_some("positive");
         let negative = pre.iter().any(|&x| x < 0.0).then_some("negative");
         let rows = if self.n < 4 { "few rows" } else { "many rows" };
-        positive.into_iter().chain(negative).chain([rows]).collect()
+        let pieces = if pre.len() > PIECE { "several pieces" } else { "one piece" };
+        let products = products(self.n, self.c, self.oc);
+        positive.into_iter().chain(negative).chain([rows, pieces]).chain(products).collect()
     }
 }
+
+/// What [`GeluLinear::branches`] must say; blocks of the other two inner dimensions are those of
+/// the linear layer.
+pub const BRANCHES: [&str; 10] = [
+    "positive",
+    "negative",
+    "few rows",
+    "many rows",
+    "several pieces",
+    "one piece",
+    "shared out",
+    "one thread",
+    "several blocks of c",
+    "one block",
+];

@@ -120,7 +120,7 @@ impl Operator for ResidualLayernorm {
     }
     fn textbook<S: Scalar>(&self, point: &[S]) -> Vec<S> {
         let [x, branch, weight, bias] = parts(point, self.lens());
-        let sum = residual::forward(x, branch);
+        let sum: Vec<S> = residual::forward(x, branch).into_iter().map(S::stored).collect();
         let rows = sum.chunks_exact(self.c);
         let mut out: Vec<S> = rows.flat_map(|x| layernorm::forward(x, weight, bias)).collect();
         out.extend(sum);

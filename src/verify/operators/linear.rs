@@ -1,5 +1,6 @@
 //! The linear layer and the matrix products without a bias.
 
+use crate::cpu::matmul::{BLOCK, PARALLEL_FROM};
 use crate::tier::{Affine, LinearShape, Tier};
 use crate::verify::buffers::*;
 use crate::verify::operator::*;
@@ -65,7 +66,31 @@ impl Operator for Linear {
     }
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
         let rows = if self.n < 4 { "few rows" } else { "many rows" };
-        let big = if self.n * self.c * self.oc >= 1 << 18 { "shared out" } else { "one thread" };
-        vec![rows, big]
+        [&[rows], &products(self.n, self.c, self.oc)[..]].concat()
     }
 }
+
+/// How the three products of a linear layer are worked off; the inner dimensions are `c` forward,
+/// `oc` and `n` backward.
+pub(super) fn products(n: usize, c: usize, oc: usize) -> Vec<&'static str> {
+    let mut branches = vec![if n * c * oc >= PARALLEL_FROM { "shared out" } else { "one thread" }];
+    let inner =
+        [(c, "several blocks of c"), (oc, "several blocks of oc"), (n, "several blocks of n")];
+    branches.extend(inner.into_iter().filter(|(inner, _)| *inner > BLOCK).map(|(_, name)| name));
+    if [n, c, oc].into_iter().all(|inner| inner <= BLOCK) {
+        branches.push("one block");
+    }
+    branches
+}
+
+/// What [`Linear::branches`] can say.
+pub const BRANCHES: [&str; 8] = [
+    "few rows",
+    "many rows",
+    "shared out",
+    "one thread",
+    "several blocks of c",
+    "several blocks of oc",
+    "several blocks of n",
+    "one block",
+];

@@ -23,6 +23,11 @@ pub trait Scalar:
     fn value(self) -> f64;
     /// The same value as a constant: its derivative is dropped.
     fn detach(self) -> Self;
+    /// The number as a tensor holds it between two operators, where that is narrower than the
+    /// arithmetic.
+    fn stored(self) -> Self {
+        self
+    }
     /// `e^self`.
     fn exp(self) -> Self;
     /// Natural logarithm.
