@@ -234,7 +234,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()>;
-    /// Adds to `dx` and to the gradients of weight and bias.
+    /// `dx ← dout Wᵀ` (overwritten: nothing else feeds `x`), and adds to the gradients of weight and
+    /// bias.
     fn linear_backward(
         &self,
         dx: &mut Self::Act,

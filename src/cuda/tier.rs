@@ -8,7 +8,7 @@ use crate::tier::{
     Span, Tier,
 };
 use crate::{Error, Result};
-use fortifai_kernels::matmul::{Layout, Product, Write};
+use fortifai_kernels::matmul::{Layout, Options, Product, Write};
 use fortifai_kernels::{
     Buffer, View, adamw, attention, classifier, column_sum, decode, embedding, gelu, layernorm,
     matmul, norm, rows,
@@ -51,8 +51,12 @@ impl<A: Weights> Cuda<A> {
         let (dweight, dbias) = gradients.master.two_mut(affine.weight.range(), affine.bias.range());
         let product =
             Product { m: c, n: oc, k: n, ..Self::product(shape, Layout::TN, Write::Accumulate) };
-        matmul::run(device, dweight, x, dout, &product)?;
-        self.with_scratch(column_sum::scratch(n, oc), |scratch| {
+        // A gradient of weights has few entries of many terms each, which are shared out.
+        let shares = matmul::scratch(c, oc, n);
+        self.with_scratch(shares.max(column_sum::scratch(n, oc)), |mut scratch| {
+            let shares = scratch.reborrow().into_slice(0..shares);
+            let options = Options { scratch: Some(shares), ..Options::default() };
+            matmul::run_with(device, dweight, x, dout, &product, options)?;
             column_sum::accumulate(device, dbias, dout, scratch)
         })
     }
@@ -304,7 +308,7 @@ impl<A: Weights> Tier for Cuda<A> {
         let LinearShape { n, c, oc } = shape;
         let (dout, x) = (dout.slice(0..n * oc), x.slice(0..n * c));
         let product =
-            Product { m: n, n: c, k: oc, ..Self::product(shape, Layout::NT, Write::Accumulate) };
+            Product { m: n, n: c, k: oc, ..Self::product(shape, Layout::NT, Write::Overwrite) };
         let weight = A::read(params, affine.weight)?;
         matmul::run(&self.device, dx.slice_mut(0..n * c), dout, weight, &product)?;
         self.linear_parameters(gradients, dout, x, affine, shape)

@@ -53,10 +53,10 @@ pub fn faults() -> Vec<Fault> {
         gradient("dweight × 1.0001", Class::Factor, "linear", Gradient::LinearWeight, SLIGHTLY),
         gradient("dbias × 1.0001", Class::Factor, "linear", Gradient::LinearBias, SLIGHTLY),
         gradient(
-            "dx overwritten",
+            "dweight overwritten",
             Class::Overwrite,
             "linear",
-            Gradient::LinearX,
+            Gradient::LinearWeight,
             Tamper::Overwrite,
         ),
         gradient("dweight negated", Class::Sign, "linear", Gradient::LinearWeight, Tamper::Negate),

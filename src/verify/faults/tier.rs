@@ -291,11 +291,11 @@ impl Tier for Faulty {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
-        let (before, before_arena) = (dx.clone(), gradients.clone());
+        let (len, before_arena) = (shape.n * shape.c, gradients.clone());
         let wrong = transpose(params, affine.weight, shape.c, shape.oc);
         let params = if self.is(Plant::LinearTransposed) { &wrong } else { params };
         self.inner.linear_backward(dx, gradients, dout, x, params, affine, shape)?;
-        self.spoil(Gradient::LinearX, &before, dx, shape.n * shape.c);
+        self.spoil(Gradient::LinearX, &vec![0.0; len], dx, len);
         self.spoil_span(Gradient::LinearWeight, &before_arena, gradients, affine.weight);
         self.spoil_span(Gradient::LinearBias, &before_arena, gradients, affine.bias);
         Ok(())
