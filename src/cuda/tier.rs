@@ -500,7 +500,7 @@ impl<A: Weights> Tier for Cuda<A> {
     }
 
     fn classifier_workspace(&self, shape: LinearShape) -> usize {
-        classifier::workspace(classifier_shape(shape), A::PRECISION)
+        classifier::workspace(classifier_shape(shape))
     }
     fn classifier(
         &self,
