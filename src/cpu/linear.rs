@@ -51,7 +51,7 @@ pub fn backward_parameters<R: Real>(
 }
 
 /// `sums_j += Σ_i rows_ij`, every column summed from the first row to the last.
-fn add_column_sums<R: Real>(mut sums: ArrayViewMut1<R>, rows: ArrayView2<R>) {
+pub(super) fn add_column_sums<R: Real>(mut sums: ArrayViewMut1<R>, rows: ArrayView2<R>) {
     let width = rows.ncols();
     let rows = rows.as_slice().expect("linear::backward: dout must be contiguous");
     let sums = sums.as_slice_mut().expect("linear::backward: dbias must be contiguous");

@@ -259,6 +259,7 @@ impl<T: Tier> Gpt<T> {
                 &acts.pre[index],
                 params,
                 layer.fcproj,
+                layer.fc.bias,
                 shape(4 * c, c),
             )?;
             let (mean, rstd) = (&acts.mean2[index], &acts.rstd2[index]);
@@ -270,7 +271,8 @@ impl<T: Tier> Gpt<T> {
                 &d.wide,
                 &acts.normed,
                 params,
-                layer.fc,
+                // The sums over the rows of `d.wide` have been taken.
+                layer.fc.without_bias(),
                 shape(c, 4 * c),
             )?;
             tier.layernorm_backward(

@@ -107,6 +107,13 @@ pub fn faults() -> Vec<Fault> {
             Gradient::GeluWeight,
             Tamper::Overwrite,
         ),
+        gradient(
+            "gradient of the bias before forgotten",
+            Class::Missing,
+            "gelu_linear",
+            Gradient::GeluBefore,
+            Tamper::Forget,
+        ),
         fault(
             "constant 0.0447 for 0.044715",
             Class::Factor,
