@@ -53,7 +53,8 @@ impl Operator for Linear {
         tier.linear_forward(&mut out, &x, &params, affine, shape)?;
         let [_, dweight, dbias] = parts(start, self.lens());
         let len = self.n * self.c;
-        let mut dx = blank(tier, len)?;
+        // Overwritten; a guard that shows what is added behind it.
+        let mut dx = gradient_act(tier, &vec![f64::NAN; len])?;
         let mut arena = Arena::of_gradients();
         arena.push(dweight);
         arena.push(dbias);
