@@ -3,14 +3,17 @@
 mod cuda;
 mod host;
 mod meter;
+mod profile;
 mod timing;
 
 pub use meter::Memory;
+pub use profile::Record;
 
 use crate::launch::{Launch, TensorMap};
 use crate::memory::{Element, View};
 use crate::{KernelError, Result};
 use meter::Meter;
+use profile::Recorder;
 use std::sync::Arc;
 
 /// In which order the shim runs the threads of a block between two barriers.
@@ -30,6 +33,7 @@ pub enum Schedule {
 pub struct Device {
     machine: Machine,
     meter: Arc<Meter>,
+    recorder: Arc<Recorder>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +48,7 @@ impl Device {
     /// # Errors
     /// If there is no such GPU, or no compiler for its kernels.
     pub fn cuda(ordinal: usize) -> Result<Self> {
-        Ok(Self { machine: Machine::Cuda(cuda::Cuda::open(ordinal)?), meter: Arc::default() })
+        Ok(Self::of(Machine::Cuda(cuda::Cuda::open(ordinal)?)))
     }
 
     /// The kernels on the CPU: the same sources, compiled by the host's C++ compiler.
@@ -53,7 +57,11 @@ impl Device {
     /// If there is no C++ compiler.
     pub fn host(schedule: Schedule) -> Result<Self> {
         let host = Arc::new(host::Host::new(schedule)?);
-        Ok(Self { machine: Machine::Host(host), meter: Arc::default() })
+        Ok(Self::of(Machine::Host(host)))
+    }
+
+    fn of(machine: Machine) -> Self {
+        Self { machine, meter: Arc::default(), recorder: Arc::default() }
     }
 
     /// Its name.
@@ -158,7 +166,7 @@ impl Device {
     pub(crate) fn copy_to_host<T: Element>(&self, to: &mut [T], address: u64) -> Result<()> {
         // SAFETY: a view of as many `T` calls this; the host's addresses are pointers. Every
         // pattern of bits is a number.
-        unsafe {
+        self.recorded("download", &[], || unsafe {
             match &self.machine {
                 Machine::Host(_) => {
                     std::ptr::copy_nonoverlapping(address as *const T, to.as_mut_ptr(), to.len());
@@ -168,12 +176,12 @@ impl Device {
                     cuda.download(to.as_mut_ptr().cast(), address, size_of_val(to))
                 }
             }
-        }
+        })
     }
 
     pub(crate) fn copy_from_host<T: Element>(&self, address: u64, from: &[T]) -> Result<()> {
         // SAFETY: an exclusive view of as many `T` calls this; numbers have no padding.
-        unsafe {
+        self.recorded("upload", &[], || unsafe {
             match &self.machine {
                 Machine::Host(_) => {
                     std::ptr::copy_nonoverlapping(from.as_ptr(), address as *mut T, from.len());
@@ -184,22 +192,22 @@ impl Device {
                     cuda.upload(address, std::slice::from_raw_parts(bytes, size_of_val(from)))
                 }
             }
-        }
+        })
     }
 
     pub(crate) fn zero(&self, address: u64, bytes: usize) -> Result<()> {
-        match &self.machine {
+        self.recorded("zero", &[], || match &self.machine {
             Machine::Host(_) => {
                 // SAFETY: an exclusive view of as many bytes calls this.
                 unsafe { (address as *mut u8).write_bytes(0, bytes) };
                 Ok(())
             }
             Machine::Cuda(cuda) => cuda.zero(address, bytes),
-        }
+        })
     }
 
     pub(crate) fn copy_within(&self, to: u64, from: u64, bytes: usize) -> Result<()> {
-        match &self.machine {
+        self.recorded("copy", &[], || match &self.machine {
             Machine::Host(_) => {
                 // SAFETY: two views of as many bytes call this, and one is exclusive: no overlap.
                 unsafe {
@@ -208,14 +216,14 @@ impl Device {
                 Ok(())
             }
             Machine::Cuda(cuda) => cuda.copy_within(to, from, bytes),
-        }
+        })
     }
 
     pub(crate) fn launch(&self, launch: &Launch) -> Result<()> {
-        match &self.machine {
+        self.recorded(launch.kernel, &launch.sizes, || match &self.machine {
             Machine::Host(host) => host.launch(launch),
             Machine::Cuda(cuda) => cuda.launch(launch),
-        }
+        })
     }
 }
 

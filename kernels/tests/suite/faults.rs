@@ -45,7 +45,7 @@ const fn fault(
     Fault { file, text, instead, probe, means }
 }
 
-const FAULTS: [Fault; 24] = [
+const FAULTS: [Fault; 25] = [
     // Barriers.
     fault(
         "column_sum.cu",
@@ -73,6 +73,13 @@ const FAULTS: [Fault; 24] = [
         "  tree[threadIdx.x] = x;\n  __syncthreads();",
         "  tree[threadIdx.x] = x;",
         "norm",
+        Means::Numbers,
+    ),
+    fault(
+        "classifier.cu",
+        "    if (held < v) __syncthreads();\n",
+        "",
+        "classifier",
         Means::Numbers,
     ),
     fault(
