@@ -1,4 +1,4 @@
-//! Launchers of `attention.cu` and `attention_mma.cu`: causal attention of many heads.
+//! Launchers of `attention.cu`, `attention_mma.cu` and `attention_wgmma.cu`: causal attention of many heads.
 //!
 //! `out = softmax(Q Kᵀ/√hs) V` where position `i` sees the positions `0..=i`.
 //!
@@ -12,7 +12,7 @@
 //! one pass over queries for `dQ` and one over keys for `dK` and `dV`.
 
 use crate::sources::Source;
-use crate::{Device, Launch, Precision, Result, Storage, View, ViewMut};
+use crate::{Device, Launch, Precision, Result, Storage, TensorMap, View, ViewMut};
 
 /// `b` sequences of `t` positions, `nh` heads of size `hs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub enum Rung {
     Flash,
     /// Tensor cores, for bf16 and head sizes 32, 64 and 128 at addresses that are multiples of 16.
     Mma,
+    /// The tensor cores of capability 9.0, for bf16 and heads of 64 at such addresses.
+    Wgmma,
 }
 
 impl Rung {
@@ -64,12 +66,14 @@ impl Rung {
                     && matches!(hs, 32 | 64 | 128)
                     && capability >= (8, 0)
             }
+            Self::Wgmma => A::PRECISION == Precision::Bf16 && hs == SIDE && capability == (9, 0),
         }
     }
 
     fn best<A: Storage>(device: &Device, hs: usize, addresses: &[u64]) -> Self {
         let aligned = addresses.iter().all(|address| address % 16 == 0);
         match () {
+            () if aligned && Self::Wgmma.serves::<A>(device, hs) => Self::Wgmma,
             () if aligned && Self::Mma.serves::<A>(device, hs) => Self::Mma,
             () if Self::Flash.serves::<A>(device, hs) => Self::Flash,
             () => Self::Naive,
@@ -128,9 +132,21 @@ pub fn forward_with<A: Storage>(
             .grid(shape.blocks(128), 1, 1)
             .block(128)
             .shared(mma_bytes(size, 128, 0)),
+        Rung::Wgmma => Launch::of::<A>(device, Source::AttentionWgmma, WGMMA.forward)
+            .grid(shape.blocks(2 * SIDE), 1, 1)
+            .block(256)
+            .shared(FORWARD_ROOM),
+    };
+    if shape.rows() == 0 {
+        return Ok(());
+    }
+    let launch = launch.write(&mut out).write(&mut lse);
+    let launch = match rung {
+        Rung::Wgmma => heads(launch, rung, shape).tensor_map(&tiles_of(device, qkv, 3, shape)?),
+        _ => heads(launch.read(qkv), rung, shape),
     };
     // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
-    unsafe { heads(launch.write(&mut out).write(&mut lse).read(qkv), rung, shape).run() }
+    unsafe { launch.run() }
 }
 
 /// Numbers of scratch that [`backward`] needs: `D_i = dout_i · out_i` of every row.
@@ -203,6 +219,9 @@ pub fn backward_with<A: Storage>(
             .size(shape.hs)
             .run()
     }?;
+    if rows == 0 {
+        return Ok(());
+    }
     let size = padded(shape.hs);
     for of_keys in [false, true] {
         let launch = match rung {
@@ -225,10 +244,23 @@ pub fn backward_with<A: Storage>(
                     .block(128)
                     .shared(mma_bytes(size, 2 * tile, if of_keys { 4 * 64 } else { 0 }))
             }
+            Rung::Wgmma => {
+                let kernel = WGMMA.backward[usize::from(of_keys)];
+                Launch::of::<A>(device, Source::AttentionWgmma, kernel)
+                    .grid(shape.blocks(SIDE), 1, 1)
+                    .block(128)
+                    .shared(BACKWARD_ROOM)
+            }
         };
-        let launch = launch.write(&mut dqkv).read(scratch.view()).read(lse).read(dout).read(qkv);
+        let launch = launch.write(&mut dqkv).read(scratch.view()).read(lse);
+        let launch = match rung {
+            Rung::Wgmma => heads(launch, rung, shape)
+                .tensor_map(&tiles_of(device, qkv, 3, shape)?)
+                .tensor_map(&tiles_of(device, dout, 1, shape)?),
+            _ => heads(launch.read(dout).read(qkv), rung, shape),
+        };
         // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
-        unsafe { heads(launch, rung, shape).run() }?;
+        unsafe { launch.run() }?;
     }
     Ok(())
 }
@@ -274,6 +306,33 @@ const MMA: [Kernels; 3] = [
     },
 ];
 
+/// Heads of 64 channels.
+const WGMMA: Kernels = Kernels {
+    forward: "attention_forward_wgmma_64",
+    backward: ["attention_backward_wgmma_queries_64", "attention_backward_wgmma_keys_64"],
+};
+
+/// Rows and columns of a tile of the wgmma rung.
+const SIDE: usize = 64;
+
+/// Bytes of `ForwardRoom` in `attention_wgmma.cu`: queries, stages of keys and values, barriers.
+const FORWARD_ROOM: usize = (2 + 4 * 2) * SIDE * SIDE * 2 + (4 + 4 + 1) * 8;
+
+/// Bytes of `BackwardRoom`: owned rows, stages of two tiles, statistics twice, barriers.
+const BACKWARD_ROOM: usize = (2 + 3 * 2) * SIDE * SIDE * 2 + 2 * (3 * SIDE * 4 + 8) + (3 + 1) * 8;
+
+/// The tiles of `parts` times all heads, sequence by sequence.
+fn tiles_of<A: Storage>(
+    device: &Device,
+    view: View<A>,
+    parts: usize,
+    shape: Shape,
+) -> Result<TensorMap> {
+    let channels = parts * shape.nh * shape.hs;
+    let rows = [shape.t, channels];
+    device.tensor_map_of_layers(view, shape.b, rows, channels, [SIDE, SIDE])
+}
+
 /// Which of the sizes above a head is rounded up to; of no meaning beyond 128.
 fn padded(hs: usize) -> usize {
     match hs {
@@ -301,5 +360,5 @@ fn rung_serves<A: Storage>(rung: Rung, device: &Device, shape: Shape, what: &str
 /// The sizes, as every kernel takes them; those on tensor cores know their head's.
 fn heads(launch: Launch, rung: Rung, shape: Shape) -> Launch {
     let launch = launch.size(shape.t).size(shape.nh);
-    if rung == Rung::Mma { launch } else { launch.size(shape.hs) }
+    if matches!(rung, Rung::Mma | Rung::Wgmma) { launch } else { launch.size(shape.hs) }
 }
