@@ -29,31 +29,43 @@
 constexpr int HS = 64, SIDE = 64, TILE = SIDE * HS, TILE_BYTES = TILE * 2;
 constexpr float LOG2_E = 1.4426950408889634f, LARGE = 1024.0f;
 
-// Steps of 16 terms of a tile: of its channels, or of its rows.
-DEVICE u64 along_channels(const bf16* tile, int k) {
-  return operand_descriptor(shared_address(tile) + 32 * k, 16, 8 * 128);
+// Where a tile begins, as the low word of its descriptors: they differ in it alone. The unused leading
+// offset may be a tile's length either way.
+DEVICE u32 begin_of(const bf16* tile) {
+  return u32(operand_descriptor(shared_address(tile), TILE_BYTES, 8 * 128));
 }
-DEVICE u64 along_rows(const bf16* tile, int k) {
-  return operand_descriptor(shared_address(tile) + 16 * 128 * k, TILE_BYTES, 8 * 128);
-}
+// Steps of 16 terms of a tile: of its channels, 32 bytes, or of its rows, 2048 bytes.
+DEVICE u64 descriptor(u32 begin) { return operand_descriptor(0, 0, 8 * 128) | begin; }
+DEVICE u64 along_channels(u32 begin, int k) { return descriptor(begin + 2 * k); }
+DEVICE u64 along_rows(u32 begin, int k) { return descriptor(begin + 128 * k); }
 
 // sums [64, 64] = a · tileᵀ: the sum runs over channels.
-DEVICE void scores(float (&sums)[32], const bf16* a, const bf16* tile) {
+DEVICE void scores(float (&sums)[32], u32 a, u32 tile) {
   wgmma_bf16_64<false, false>(sums, along_channels(a, 0), along_channels(tile, 0));
 #pragma unroll
   for (int k = 1; k < HS / 16; k++)
     wgmma_bf16_64<true, false>(sums, along_channels(a, k), along_channels(tile, k));
 }
-DEVICE void scores(float (&sums)[32], const u32 (&a)[HS / 16][4], const bf16* tile) {
+DEVICE void scores(float (&sums)[32], const u32 (&a)[HS / 16][4], u32 tile) {
   wgmma_bf16_64<false, false>(sums, a[0], along_channels(tile, 0));
 #pragma unroll
   for (int k = 1; k < HS / 16; k++) wgmma_bf16_64<true, false>(sums, a[k], along_channels(tile, k));
 }
 // sums [64, 64] += w · tile: the sum runs over rows of the tile.
-DEVICE void weigh(float (&sums)[32], const u32 (&w)[SIDE / 16][4], const bf16* tile) {
+DEVICE void weigh(float (&sums)[32], const u32 (&w)[SIDE / 16][4], u32 tile) {
 #pragma unroll
   for (int k = 0; k < SIDE / 16; k++) wgmma_bf16_64<true, true>(sums, w[k], along_rows(tile, k));
 }
+
+// A place in a ring, and the parity of the round.
+template <int STAGES>
+struct Turn {
+  int stage = 0;
+  u32 parity = 0;
+  DEVICE void next() {
+    if (++stage == STAGES) stage = 0, parity ^= 1;
+  }
+};
 
 // A product's results, rounded, as the next one's left operand.
 DEVICE void as_left(u32 (&a)[4][4], const float (&w)[32]) {
@@ -88,7 +100,7 @@ template <bool X>
 struct Flag {
   static constexpr bool value = X;
 };
-struct Pair {
+struct alignas(8) Pair {
   float x, y;
 };
 struct alignas(16) Chunk {
@@ -165,15 +177,17 @@ RESIDENT_KERNEL(256, 2, attention_forward_wgmma_64)
   int tiles = (t + 2 * SIDE - 1) / (2 * SIDE), heads = int(gridDim.x) / tiles;
   int head = int(blockIdx.x) % heads, sequence = head / nh, column = head % nh * HS;
   int first = (tiles - 1 - int(blockIdx.x) / heads) * (2 * SIDE);  // the longest rows first
-  int group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
+  int group = __any_sync(FULL, threadIdx.x >= 128);  // the compiler sees that a warp agrees on it
+  int warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
   int own = first + group * SIDE;
   bool both = first + SIDE < t;
-  // Tiles of this warpgroup; the last warpgroup has the most and asks for copies.
-  int count = own / SIDE + 1, most = first / SIDE + 1 + both;
+  // Tiles before the diagonal: of both warpgroups, and one more of the second. The last has the most,
+  // and asks for copies.
+  int before = first / SIDE, most = before + 1 + both;
   bool asks = group == both && warp == 0;
-  auto copy = [&](int tile) {
-    u64* full = &room.full[tile % FORWARD_STAGES];
-    ForwardRoom::Stage& stage = room.ring[tile % FORWARD_STAGES];
+  auto copy = [&](int tile, int at) {
+    u64* full = &room.full[at];
+    ForwardRoom::Stage& stage = room.ring[at];
     mbarrier_arrive_expect(full, sizeof stage);
     copy_box_of_layer(stage.keys, &qkv, nh * HS + column, tile * SIDE, sequence, full);
     copy_box_of_layer(stage.values, &qkv, 2 * nh * HS + column, tile * SIDE, sequence, full);
@@ -189,7 +203,7 @@ RESIDENT_KERNEL(256, 2, attention_forward_wgmma_64)
     mbarrier_arrive_expect(&room.come, (1 + both) * TILE_BYTES);
     for (int i = 0; i < 1 + both; i++)
       copy_box_of_layer(room.queries[i], &qkv, column, first + i * SIDE, sequence, &room.come);
-    for (int tile = 0; tile < min(most, FORWARD_STAGES); tile++) copy(tile);
+    for (int tile = 0; tile < min(most, FORWARD_STAGES); tile++) copy(tile, tile);
   }
   __syncthreads();
   if (group > both) return;
@@ -201,35 +215,44 @@ RESIDENT_KERNEL(256, 2, attention_forward_wgmma_64)
   load_left(q, room.queries[group]);
   wgmma_zero(sums);
   mbarrier_wait(&room.full[0], 0);
+  u32 keys = begin_of(room.ring[0].keys), values = begin_of(room.ring[0].values);
+  constexpr u32 UNITS = sizeof(ForwardRoom::Stage) / 16;
   wgmma_fence();
-  scores(s, q, room.ring[0].keys);
+  scores(s, q, keys);
   wgmma_commit();
   wgmma_wait<0>(s);
-#pragma unroll 1
-  for (int tile = 0; tile + 1 < count; tile++) {
-    int stage = tile % FORWARD_STAGES, next = (tile + 1) % FORWARD_STAGES;
+  Turn<FORWARD_STAGES> now, next, left;  // of this tile, the next, and the last
+  next.next();
+  auto work = [&](int tile) {
     rows.weights<false>(s, sums, exponent);
     as_left(p, s);
-    mbarrier_wait(&room.full[next], (tile + 1) / FORWARD_STAGES % 2);
+    mbarrier_wait(&room.full[next.stage], next.parity);
     wgmma_fence();
-    weigh(sums, p, room.ring[stage].values);
+    weigh(sums, p, values + now.stage * UNITS);
     wgmma_commit();
-    scores(s, q, room.ring[next].keys);
+    scores(s, q, keys + next.stage * UNITS);
     wgmma_commit();
-    // The stage before this one, which the other warpgroup has surely left.
+    // Into the stage of the last tile, which the other warpgroup has surely left.
     int again = tile - 1 + FORWARD_STAGES;
-    if (asks && tile > 0 && again < most) {
-      mbarrier_wait(&room.empty[again % FORWARD_STAGES], (again / FORWARD_STAGES - 1) % 2);
-      if (lane == 0) copy(again);
+    if (tile > 0) {
+      if (asks && again < most) {
+        mbarrier_wait(&room.empty[left.stage], left.parity);
+        if (lane == 0) copy(again, left.stage);
+      }
+      left.next();
     }
     wgmma_wait<0>(sums);
     pin(s);
-    if (lane == 0) mbarrier_arrive(&room.empty[stage]);
-  }
+    if (lane == 0) mbarrier_arrive(&room.empty[now.stage]);
+    now.next();
+    next.next();
+  };
+#pragma unroll 1
+  for (int tile = 0; tile < before + group; tile++) work(tile);
   rows.weights<true>(s, sums, exponent);
   as_left(p, s);
   wgmma_fence();
-  weigh(sums, p, room.ring[(count - 1) % FORWARD_STAGES].values);
+  weigh(sums, p, values + now.stage * UNITS);
   wgmma_commit();
   wgmma_wait<0>(sums);
 
@@ -266,10 +289,9 @@ struct BackwardRoom {
     bf16 b1[TILE], b2[TILE];
   };
   Stage ring[BACKWARD_STAGES];
-  // Of the streamed queries: −lse·log2 e and the row's sum; lse; whether some of 32 are large.
+  // Of the streamed queries: −lse·log2 e, lse, and the row's sum; whether some of 32 are large.
   struct Statistics {
-    Pair pairs[SIDE];
-    float lse[SIDE];
+    Pair base[SIDE / 2], lse[SIDE / 2], sum[SIDE / 2];
     int large[2];
   };
   Statistics statistics[2];
@@ -303,12 +325,29 @@ DEVICE void add_rows(bf16* to, int stride, const float (&sums)[32], float* waits
   }
 }
 
+// This thread's quarter of the product of one row of a head in two tensors [b, t, nh, hs].
+DEVICE float product_of_rows(const bf16* x, const bf16* y, int head, int row, int t, int nh) {
+  const Chunk* a = reinterpret_cast<const Chunk*>(head_of(x, head, t, nh, HS) + u64(row) * nh * HS);
+  const Chunk* b = reinterpret_cast<const Chunk*>(head_of(y, head, t, nh, HS) + u64(row) * nh * HS);
+  float sum = 0.0f;
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    Chunk left = a[threadIdx.x % 4 + 4 * i], right = b[threadIdx.x % 4 + 4 * i];
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      sum = fmaf(__uint_as_float(left.x[e] << 16), __uint_as_float(right.x[e] << 16), sum);
+      sum = fmaf(__uint_as_float(left.x[e] & 0xffff0000u), __uint_as_float(right.x[e] & 0xffff0000u), sum);
+    }
+  }
+  return sum;
+}
+
 // One pass backward by one warpgroup. Owned rows are queries and the sums dQ, or (OF_KEYS) owned rows
-// are keys and the sums dK and dV. Both see scores as owned × streamed rows: s = a1 · b1, dP = a2 · b2,
+// are keys and the sums dK and dV. The first also finds D, the row sums, for the second. Both see scores as owned × streamed rows: s = a1 · b1, dP = a2 · b2,
 // and dQ = dS · b1, dK = dSᵀ · b1, dV = Pᵀ · b2.
 template <bool OF_KEYS>
-DEVICE void backward(bf16* dqkv, const float* row_sums, const float* lse, int t, int nh, const TensorMap* qkv,
-                     const TensorMap* dout) {
+DEVICE void backward(bf16* dqkv, float* found_sums, const float* row_sums, const float* lse, const bf16* dout,
+                     const bf16* out, int t, int nh, const TensorMap* qkv_map, const TensorMap* dout_map) {
   DYNAMIC_SHARED(BackwardRoom, memory);
   BackwardRoom& room = *memory;
   int tiles = (t + SIDE - 1) / SIDE, heads = int(gridDim.x) / tiles;
@@ -319,28 +358,29 @@ DEVICE void backward(bf16* dqkv, const float* row_sums, const float* lse, int t,
   int begin = OF_KEYS ? tile : 0;
   int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
   lse += u64(head) * t;
-  row_sums += u64(head) * t;
+  if (OF_KEYS) row_sums += u64(head) * t;
+  else found_sums += u64(head) * t;
   float scale = scale_of(HS), exponent = scale * LOG2_E;
 
-  auto copy = [&](int step) {
-    BackwardRoom::Stage& stage = room.ring[step % BACKWARD_STAGES];
-    u64* full = &room.full[step % BACKWARD_STAGES];
+  auto copy = [&](int step, int at) {
+    BackwardRoom::Stage& stage = room.ring[at];
+    u64* full = &room.full[at];
     int row = (begin + step) * SIDE;
     mbarrier_arrive_expect(full, sizeof stage);
-    copy_box_of_layer(stage.b1, qkv, (OF_KEYS ? 0 : part) + column, row, sequence, full);
-    copy_box_of_layer(stage.b2, OF_KEYS ? dout : qkv, (OF_KEYS ? 0 : 2 * part) + column, row, sequence, full);
+    copy_box_of_layer(stage.b1, qkv_map, (OF_KEYS ? 0 : part) + column, row, sequence, full);
+    copy_box_of_layer(stage.b2, OF_KEYS ? dout_map : qkv_map, (OF_KEYS ? 0 : 2 * part) + column, row, sequence, full);
   };
   if (thread == 0) {
-    prefetch_map(qkv);
-    prefetch_map(dout);
+    prefetch_map(qkv_map);
+    prefetch_map(dout_map);
     for (int stage = 0; stage < BACKWARD_STAGES; stage++) mbarrier_init(&room.full[stage], 1);
     mbarrier_init(&room.come, 1);
     async_fence();
     mbarrier_arrive_expect(&room.come, 2 * TILE_BYTES);
-    copy_box_of_layer(room.owned1, qkv, (OF_KEYS ? part : 0) + column, own, sequence, &room.come);
-    copy_box_of_layer(room.owned2, OF_KEYS ? qkv : dout, (OF_KEYS ? 2 * part : 0) + column, own, sequence,
+    copy_box_of_layer(room.owned1, qkv_map, (OF_KEYS ? part : 0) + column, own, sequence, &room.come);
+    copy_box_of_layer(room.owned2, OF_KEYS ? qkv_map : dout_map, (OF_KEYS ? 2 * part : 0) + column, own, sequence,
                       &room.come);
-    for (int step = 0; step < min(count, BACKWARD_STAGES); step++) copy(step);
+    for (int step = 0; step < min(count, BACKWARD_STAGES); step++) copy(step, step);
   }
   // Beyond the last row lse is infinite, so that P is zero.
   auto lse_of = [&](int row) { return row < t ? lse[row] : INFINITY_F; };
@@ -356,7 +396,8 @@ DEVICE void backward(bf16* dqkv, const float* row_sums, const float* lse, int t,
     for (int half = 0; half < 2; half++) {
       int row = own + warp * 16 + lane / 4 + 8 * half;
       row_lse[half] = lse_of(row);
-      row_sum[half] = sum_of(row);
+      row_sum[half] = quad_sum(row < t ? product_of_rows(dout, out, head, row, t, nh) : 0.0f);
+      if (row < t && lane % 4 == 0) found_sums[row] = row_sum[half];
       row_base[half] = -row_lse[half] * LOG2_E;
     }
     rows_large = __any_sync(FULL, is_large(row_lse[0]) || is_large(row_lse[1]));
@@ -368,28 +409,40 @@ DEVICE void backward(bf16* dqkv, const float* row_sums, const float* lse, int t,
   wgmma_zero(sums);
   if (OF_KEYS) wgmma_zero(value_sums);
   mbarrier_wait(&room.come, 0);
+  // Queries stay in registers: as long as both operands come from shared memory, it has no time left.
+  u32 held1[HS / 16][4];
+  if (!OF_KEYS) load_left(held1, room.owned1);
+  u32 owned1 = begin_of(room.owned1), owned2 = begin_of(room.owned2);
+  u32 b1 = begin_of(room.ring[0].b1), b2 = begin_of(room.ring[0].b2);
+  constexpr u32 UNITS = sizeof(BackwardRoom::Stage) / 16;
+  Turn<BACKWARD_STAGES> now;
+  int last = 0;  // the last step's stage
 
   auto work = [&](int step, auto diagonal) {
     constexpr bool DIAGONAL = decltype(diagonal)::value;
-    const BackwardRoom::Stage& stage = room.ring[step % BACKWARD_STAGES];
+    u32 offset = now.stage * UNITS;
     BackwardRoom::Statistics& statistics = room.statistics[step % 2];
-    mbarrier_wait(&room.full[step % BACKWARD_STAGES], step / BACKWARD_STAGES % 2);
+    mbarrier_wait(&room.full[now.stage], now.parity);
     wgmma_fence();
-    scores(p, room.owned1, stage.b1);
+    if (OF_KEYS) scores(p, owned1, b1 + offset);
+    else scores(p, held1, b1 + offset);
     wgmma_commit();
-    scores(ds, room.owned2, stage.b2);
+    scores(ds, owned2, b2 + offset);
     wgmma_commit();
     // What was asked for in the last step is done, by all warps: its stage can be filled again.
     wgmma_wait<2>();
     if (OF_KEYS && thread < SIDE) {
-      statistics.pairs[thread] = {-row_lse[0] * LOG2_E, row_sum[0]};
-      statistics.lse[thread] = row_lse[0];
+      reinterpret_cast<float*>(statistics.base)[thread] = -row_lse[0] * LOG2_E;
+      reinterpret_cast<float*>(statistics.lse)[thread] = row_lse[0];
+      reinterpret_cast<float*>(statistics.sum)[thread] = row_sum[0];
       bool large = __any_sync(FULL, is_large(row_lse[0]));
       if (lane == 0) statistics.large[warp] = large;
     }
     __syncthreads();
     int again = step - 1 + BACKWARD_STAGES;
-    if (thread == 0 && step > 0 && again < count) copy(again);
+    if (thread == 0 && step > 0 && again < count) copy(again, last);
+    last = now.stage;
+    now.next();
     if (OF_KEYS && thread < SIDE && step + 1 < count) {
       row_lse[0] = lse_of((begin + step + 1) * SIDE + thread);
       row_sum[0] = sum_of((begin + step + 1) * SIDE + thread);
@@ -397,18 +450,20 @@ DEVICE void backward(bf16* dqkv, const float* row_sums, const float* lse, int t,
     wgmma_wait<1>();
     pin(p);
     bool large = OF_KEYS ? statistics.large[0] || statistics.large[1] : rows_large;
+    // Of sum i: what belongs to its streamed row, or to its owned row.
+    auto of = [&](const Pair(&streamed)[SIDE / 2], const float(&owned)[2], int i) {
+      if (!OF_KEYS) return owned[i % 4 / 2];
+      const Pair& pair = streamed[i / 4 * 4 + lane % 4];
+      return i % 2 ? pair.y : pair.x;
+    };
     if (large) {
 #pragma unroll
-      for (int i = 0; i < 32; i++) {
-        float log_sum = OF_KEYS ? statistics.lse[i / 4 * 8 + lane % 4 * 2 + i % 2] : row_lse[i % 4 / 2];
-        p[i] = exp2_approximate((scaled(p[i], scale) - log_sum) * LOG2_E);
-      }
+      for (int i = 0; i < 32; i++)
+        p[i] = exp2_approximate((scaled(p[i], scale) - of(statistics.lse, row_lse, i)) * LOG2_E);
     } else {
 #pragma unroll
-      for (int i = 0; i < 32; i++) {
-        float base = OF_KEYS ? statistics.pairs[i / 4 * 8 + lane % 4 * 2 + i % 2].x : row_base[i % 4 / 2];
-        p[i] = exp2_approximate(fmaf(p[i], exponent, base));
-      }
+      for (int i = 0; i < 32; i++)
+        p[i] = exp2_approximate(fmaf(p[i], exponent, of(statistics.base, row_base, i)));
     }
     auto seen = [&](int i) {
       int left = warp * 16 + lane / 4 + i % 4 / 2 * 8, right = i / 4 * 8 + lane % 4 * 2 + i % 2;
@@ -423,15 +478,14 @@ DEVICE void backward(bf16* dqkv, const float* row_sums, const float* lse, int t,
     pin(ds);
 #pragma unroll
     for (int i = 0; i < 32; i++) {
-      float sum = OF_KEYS ? statistics.pairs[i / 4 * 8 + lane % 4 * 2 + i % 2].y : row_sum[i % 4 / 2];
       // What the mask hides may have overflowed: no product of it, not even with zero.
-      ds[i] = seen(i) ? p[i] * (ds[i] - sum) : 0.0f;
+      ds[i] = seen(i) ? p[i] * (ds[i] - of(statistics.sum, row_sum, i)) : 0.0f;
     }
     if (OF_KEYS) as_left(left_p, p);
     as_left(left_ds, ds);
     wgmma_fence();
-    if (OF_KEYS) weigh(value_sums, left_p, stage.b2);
-    weigh(sums, left_ds, stage.b1);
+    if (OF_KEYS) weigh(value_sums, left_p, b2 + offset);
+    weigh(sums, left_ds, b1 + offset);
     wgmma_commit();
     if (OF_KEYS) wgmma_wait<0>();
   };
@@ -449,16 +503,16 @@ DEVICE void backward(bf16* dqkv, const float* row_sums, const float* lse, int t,
   if (OF_KEYS) add_rows(part_of(dqkv, 2, head, t, nh, HS), stride, value_sums, waits, own, t, 1.0f);
 }
 
-#define BACKWARD_PARAMETERS                                                             \
-  bf16 *dqkv, const float *row_sums, const float *lse, int t, int nh,                   \
-      const __grid_constant__ TensorMap qkv, const __grid_constant__ TensorMap dout
-
-RESIDENT_KERNEL(128, 3, attention_backward_wgmma_queries_64)(BACKWARD_PARAMETERS) {
-  backward<false>(dqkv, row_sums, lse, t, nh, &qkv, &dout);
+RESIDENT_KERNEL(128, 3, attention_backward_wgmma_queries_64)
+(bf16* dqkv, float* row_sums, const float* lse, const bf16* dout, const bf16* out, int t, int nh,
+ const __grid_constant__ TensorMap qkv_map, const __grid_constant__ TensorMap dout_map) {
+  backward<false>(dqkv, row_sums, nullptr, lse, dout, out, t, nh, &qkv_map, &dout_map);
 }
 EXPORT(attention_backward_wgmma_queries_64)
-RESIDENT_KERNEL(128, 3, attention_backward_wgmma_keys_64)(BACKWARD_PARAMETERS) {
-  backward<true>(dqkv, row_sums, lse, t, nh, &qkv, &dout);
+RESIDENT_KERNEL(128, 3, attention_backward_wgmma_keys_64)
+(bf16* dqkv, const float* row_sums, const float* lse, int t, int nh,
+ const __grid_constant__ TensorMap qkv_map, const __grid_constant__ TensorMap dout_map) {
+  backward<true>(dqkv, nullptr, row_sums, lse, nullptr, nullptr, t, nh, &qkv_map, &dout_map);
 }
 EXPORT(attention_backward_wgmma_keys_64)
 

@@ -11,8 +11,10 @@
 //! No rung holds `[t, t]` numbers, and none adds in an order that depends on the device: backward is
 //! one pass over queries for `dQ` and one over keys for `dK` and `dV`.
 
+mod wgmma;
+
 use crate::sources::Source;
-use crate::{Device, Launch, Precision, Result, Storage, TensorMap, View, ViewMut};
+use crate::{Device, Launch, Precision, Result, Storage, View, ViewMut};
 
 /// `b` sequences of `t` positions, `nh` heads of size `hs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,9 @@ impl Rung {
                     && matches!(hs, 32 | 64 | 128)
                     && capability >= (8, 0)
             }
-            Self::Wgmma => A::PRECISION == Precision::Bf16 && hs == SIDE && capability == (9, 0),
+            Self::Wgmma => {
+                A::PRECISION == Precision::Bf16 && hs == wgmma::SIDE && capability == (9, 0)
+            }
         }
     }
 
@@ -132,21 +136,10 @@ pub fn forward_with<A: Storage>(
             .grid(shape.blocks(128), 1, 1)
             .block(128)
             .shared(mma_bytes(size, 128, 0)),
-        Rung::Wgmma => Launch::of::<A>(device, Source::AttentionWgmma, WGMMA.forward)
-            .grid(shape.blocks(2 * SIDE), 1, 1)
-            .block(256)
-            .shared(FORWARD_ROOM),
-    };
-    if shape.rows() == 0 {
-        return Ok(());
-    }
-    let launch = launch.write(&mut out).write(&mut lse);
-    let launch = match rung {
-        Rung::Wgmma => heads(launch, rung, shape).tensor_map(&tiles_of(device, qkv, 3, shape)?),
-        _ => heads(launch.read(qkv), rung, shape),
+        Rung::Wgmma => return wgmma::forward(device, out, lse, qkv, shape),
     };
     // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
-    unsafe { launch.run() }
+    unsafe { heads(launch.write(&mut out).write(&mut lse).read(qkv), rung, shape).run() }
 }
 
 /// Numbers of scratch that [`backward`] needs: `D_i = dout_i · out_i` of every row.
@@ -173,8 +166,8 @@ pub fn backward<A: Storage>(
     scratch: ViewMut<f32>,
     shape: Shape,
 ) -> Result<()> {
-    let addresses = [dqkv.address_on(device), dout.address_on(device), qkv.address_on(device)];
-    let rung = Rung::best::<A>(device, shape.hs, &addresses);
+    let [a, b, c] = [dout, qkv, out].map(|view| view.address_on(device));
+    let rung = Rung::best::<A>(device, shape.hs, &[dqkv.address_on(device), a, b, c]);
     backward_with(rung, device, dqkv, dout, qkv, out, lse, scratch, shape)
 }
 
@@ -205,6 +198,9 @@ pub fn backward_with<A: Storage>(
     assert_eq!(lse.len(), rows, "attention::backward: length of lse");
     assert!(scratch.len() >= rows, "attention::backward: {} of {rows} scratch", scratch.len());
     rung_serves::<A>(rung, device, shape, "backward");
+    if rung == Rung::Wgmma {
+        return wgmma::backward(device, dqkv, dout, qkv, out, lse, scratch, shape);
+    }
     // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
     unsafe {
         Launch::of::<A>(device, Source::Attention, "attention_row_sums")
@@ -219,9 +215,6 @@ pub fn backward_with<A: Storage>(
             .size(shape.hs)
             .run()
     }?;
-    if rows == 0 {
-        return Ok(());
-    }
     let size = padded(shape.hs);
     for of_keys in [false, true] {
         let launch = match rung {
@@ -244,23 +237,11 @@ pub fn backward_with<A: Storage>(
                     .block(128)
                     .shared(mma_bytes(size, 2 * tile, if of_keys { 4 * 64 } else { 0 }))
             }
-            Rung::Wgmma => {
-                let kernel = WGMMA.backward[usize::from(of_keys)];
-                Launch::of::<A>(device, Source::AttentionWgmma, kernel)
-                    .grid(shape.blocks(SIDE), 1, 1)
-                    .block(128)
-                    .shared(BACKWARD_ROOM)
-            }
+            Rung::Wgmma => unreachable!("launched above"),
         };
-        let launch = launch.write(&mut dqkv).read(scratch.view()).read(lse);
-        let launch = match rung {
-            Rung::Wgmma => heads(launch, rung, shape)
-                .tensor_map(&tiles_of(device, qkv, 3, shape)?)
-                .tensor_map(&tiles_of(device, dout, 1, shape)?),
-            _ => heads(launch.read(dout).read(qkv), rung, shape),
-        };
+        let launch = launch.write(&mut dqkv).read(scratch.view()).read(lse).read(dout).read(qkv);
         // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
-        unsafe { launch.run() }?;
+        unsafe { heads(launch, rung, shape).run() }?;
     }
     Ok(())
 }
@@ -306,33 +287,6 @@ const MMA: [Kernels; 3] = [
     },
 ];
 
-/// Heads of 64 channels.
-const WGMMA: Kernels = Kernels {
-    forward: "attention_forward_wgmma_64",
-    backward: ["attention_backward_wgmma_queries_64", "attention_backward_wgmma_keys_64"],
-};
-
-/// Rows and columns of a tile of the wgmma rung.
-const SIDE: usize = 64;
-
-/// Bytes of `ForwardRoom` in `attention_wgmma.cu`: queries, stages of keys and values, barriers.
-const FORWARD_ROOM: usize = (2 + 4 * 2) * SIDE * SIDE * 2 + (4 + 4 + 1) * 8;
-
-/// Bytes of `BackwardRoom`: owned rows, stages of two tiles, statistics twice, barriers.
-const BACKWARD_ROOM: usize = (2 + 3 * 2) * SIDE * SIDE * 2 + 2 * (3 * SIDE * 4 + 8) + (3 + 1) * 8;
-
-/// The tiles of `parts` times all heads, sequence by sequence.
-fn tiles_of<A: Storage>(
-    device: &Device,
-    view: View<A>,
-    parts: usize,
-    shape: Shape,
-) -> Result<TensorMap> {
-    let channels = parts * shape.nh * shape.hs;
-    let rows = [shape.t, channels];
-    device.tensor_map_of_layers(view, shape.b, rows, channels, [SIDE, SIDE])
-}
-
 /// Which of the sizes above a head is rounded up to; of no meaning beyond 128.
 fn padded(hs: usize) -> usize {
     match hs {
@@ -360,5 +314,5 @@ fn rung_serves<A: Storage>(rung: Rung, device: &Device, shape: Shape, what: &str
 /// The sizes, as every kernel takes them; those on tensor cores know their head's.
 fn heads(launch: Launch, rung: Rung, shape: Shape) -> Launch {
     let launch = launch.size(shape.t).size(shape.nh);
-    if matches!(rung, Rung::Mma | Rung::Wgmma) { launch } else { launch.size(shape.hs) }
+    if rung == Rung::Mma { launch } else { launch.size(shape.hs) }
 }
