@@ -11,9 +11,9 @@
 // Tiles are squares, so that the causal mask cuts only the one on the diagonal, which has code of its
 // own; what the mask hides is neither copied nor multiplied.
 //
-// Why e^(x − lse) is 2^(x·log2 e − lse·log2 e) in one operation: for sums up to LARGE the second
-// product's rounding changes the weights by less than 2^-8 of a unit of bf16. Beyond it (the
-// exponentials' only sums that could leave their range) the difference is taken first.
+// e^(x − lse) is 2^(x·log2 e − lse·log2 e), one fused operation and the exponential: as long as the
+// second product is at most LARGE, its rounding changes a weight by less than 2^-6 units of bf16. Of larger
+// ones the difference is taken first, so that it is exactly zero where it should be.
 #include "heads.cuh"
 #include "hopper.cuh"
 

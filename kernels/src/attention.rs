@@ -237,7 +237,7 @@ pub fn backward_with<A: Storage>(
                     .block(128)
                     .shared(mma_bytes(size, 2 * tile, if of_keys { 4 * 64 } else { 0 }))
             }
-            Rung::Wgmma => unreachable!("launched above"),
+            Rung::Wgmma => unreachable!("attention::backward: launched above"),
         };
         let launch = launch.write(&mut dqkv).read(scratch.view()).read(lse).read(dout).read(qkv);
         // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
