@@ -301,7 +301,7 @@ struct BackwardRoom {
 // Adds sums · factor to rows own … own + 63 of one part of dqkv, rounding once. Through the warp's 4 KiB
 // of `waits`, so that whole chunks are read and written: rows of 64 numbers, whose pieces of 4 turn.
 DEVICE void add_rows(bf16* to, int stride, const float (&sums)[32], float* waits, int own, int t, float factor) {
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  int warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
   auto at = [&](int row, int c) { return waits + row * HS + (c / 4 ^ row % 8 * 2) * 4 + c % 4; };
   __syncwarp();
 #pragma unroll
@@ -503,10 +503,137 @@ DEVICE void backward(bf16* dqkv, float* found_sums, const float* row_sums, const
   if (OF_KEYS) add_rows(part_of(dqkv, 2, head, t, nh, HS), stride, value_sums, waits, own, t, 1.0f);
 }
 
-RESIDENT_KERNEL(128, 3, attention_backward_wgmma_queries_64)
+constexpr int QUERY_STAGES = 4;
+struct QueryRoom {
+  struct Owned {
+    bf16 queries[TILE], dout[TILE];
+  };
+  Owned owned[2];
+  struct Stage {
+    bf16 keys[TILE], values[TILE];
+  };
+  Stage ring[QUERY_STAGES];
+  u64 full[QUERY_STAGES], empty[QUERY_STAGES], come, finished[2];
+};
+
+// The pass over queries, by two warpgroups that share the tiles of keys and values as forward do.
+RESIDENT_KERNEL(256, 2, attention_backward_wgmma_queries_64)
 (bf16* dqkv, float* row_sums, const float* lse, const bf16* dout, const bf16* out, int t, int nh,
  const __grid_constant__ TensorMap qkv_map, const __grid_constant__ TensorMap dout_map) {
-  backward<false>(dqkv, row_sums, nullptr, lse, dout, out, t, nh, &qkv_map, &dout_map);
+  DYNAMIC_SHARED(QueryRoom, memory);
+  QueryRoom& room = *memory;
+  int tiles = (t + 2 * SIDE - 1) / (2 * SIDE), heads = int(gridDim.x) / tiles;
+  int head = int(blockIdx.x) % heads, sequence = head / nh, column = head % nh * HS;
+  int first = (tiles - 1 - int(blockIdx.x) / heads) * (2 * SIDE);
+  int group = __any_sync(FULL, threadIdx.x >= 128);
+  int warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32, own = first + group * SIDE;
+  bool both = first + SIDE < t;
+  int before = first / SIDE, most = before + 1 + both;
+  bool asks = group == both && warp == 0;
+  auto copy = [&](int tile, int at) {
+    u64* full = &room.full[at];
+    QueryRoom::Stage& stage = room.ring[at];
+    mbarrier_arrive_expect(full, sizeof stage);
+    copy_box_of_layer(stage.keys, &qkv_map, nh * HS + column, tile * SIDE, sequence, full);
+    copy_box_of_layer(stage.values, &qkv_map, 2 * nh * HS + column, tile * SIDE, sequence, full);
+  };
+  if (asks && lane == 0) {
+    prefetch_map(&qkv_map);
+    prefetch_map(&dout_map);
+    for (int stage = 0; stage < QUERY_STAGES; stage++) {
+      mbarrier_init(&room.full[stage], 1);
+      mbarrier_init(&room.empty[stage], both ? 8 : 4);
+    }
+    mbarrier_init(&room.come, 1);
+    for (int i = 0; i < 2; i++) mbarrier_init(&room.finished[i], 4);
+    async_fence();
+    mbarrier_arrive_expect(&room.come, 2 * (1 + both) * TILE_BYTES);
+    for (int i = 0; i < 1 + both; i++) {
+      copy_box_of_layer(room.owned[i].queries, &qkv_map, column, first + i * SIDE, sequence, &room.come);
+      copy_box_of_layer(room.owned[i].dout, &dout_map, column, first + i * SIDE, sequence, &room.come);
+    }
+    for (int tile = 0; tile < min(most, QUERY_STAGES); tile++) copy(tile, tile);
+  }
+  lse += u64(head) * t;
+  row_sums += u64(head) * t;
+  float scale = scale_of(HS), exponent = scale * LOG2_E, row_base[2], row_sum[2];
+  bool large = false;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    int row = own + warp * 16 + lane / 4 + 8 * half;
+    row_sum[half] = quad_sum(row < t ? product_of_rows(dout, out, head, row, t, nh) : 0.0f);
+    if (row < t && lane % 4 == 0) row_sums[row] = row_sum[half];
+    // Beyond the last row lse is infinite, so that P is zero.
+    float log_sum = row < t ? lse[row] : INFINITY_F;
+    row_base[half] = -log_sum * LOG2_E;
+    large = large || (fabsf(row_base[half]) > LARGE && row < t);
+  }
+  large = __any_sync(FULL, large);
+  __syncthreads();
+  if (group > both) return;
+
+  float p[32], ds[32], sums[32];
+  u32 left[4][4];
+  wgmma_zero(sums);
+  mbarrier_wait(&room.come, 0);
+  u32 queries = begin_of(room.owned[group].queries), gradients = begin_of(room.owned[group].dout);
+  u32 keys = begin_of(room.ring[0].keys), values = begin_of(room.ring[0].values);
+  constexpr u32 UNITS = sizeof(QueryRoom::Stage) / 16;
+  Turn<QUERY_STAGES> now, last;
+  auto work = [&](int tile, auto diagonal) {
+    constexpr bool DIAGONAL = decltype(diagonal)::value;
+    u32 offset = now.stage * UNITS;
+    mbarrier_wait(&room.full[now.stage], now.parity);
+    wgmma_fence();
+    scores(p, queries, keys + offset);
+    wgmma_commit();
+    scores(ds, gradients, values + offset);
+    wgmma_commit();
+    int again = tile - 1 + QUERY_STAGES;
+    if (tile > 0) {
+      if (asks && again < most) {
+        mbarrier_wait(&room.empty[last.stage], last.parity);
+        if (lane == 0) copy(again, last.stage);
+      }
+      last.next();
+    }
+    wgmma_wait<1>();
+    pin(p);
+    if (large) {
+#pragma unroll
+      for (int i = 0; i < 32; i++) {
+        int row = own + warp * 16 + lane / 4 + i % 4 / 2 * 8;
+        p[i] = exp2_approximate((scaled(p[i], scale) - (row < t ? lse[row] : INFINITY_F)) * LOG2_E);
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < 32; i++) p[i] = exp2_approximate(fmaf(p[i], exponent, row_base[i % 4 / 2]));
+    }
+    wgmma_wait<0>();
+    pin(ds);
+#pragma unroll
+    for (int i = 0; i < 32; i++) {
+      // What the mask hides may have overflowed: no product of it, not even with zero.
+      bool seen = !DIAGONAL || i / 4 * 8 + lane % 4 * 2 + i % 2 <= warp * 16 + lane / 4 + i % 4 / 2 * 8;
+      ds[i] = seen ? p[i] * (ds[i] - row_sum[i % 4 / 2]) : 0.0f;
+    }
+    as_left(left, ds);
+    wgmma_fence();
+    weigh(sums, left, keys + offset);
+    wgmma_commit();
+    wgmma_wait<0>(sums);
+    if (lane == 0) mbarrier_arrive(&room.empty[now.stage]);
+    now.next();
+  };
+#pragma unroll 1
+  for (int tile = 0; tile < before + group; tile++) work(tile, Flag<false>());
+  work(before + group, Flag<true>());
+
+  // All four warps are done with the owned tiles, which make room.
+  if (lane == 0) mbarrier_arrive(&room.finished[group]);
+  mbarrier_wait(&room.finished[group], 0);
+  float* waits = reinterpret_cast<float*>(&room.owned[group]) + warp * 16 * HS;
+  add_rows(part_of(dqkv, 0, head, t, nh, HS), 3 * nh * HS, sums, waits, own, t, scale);
 }
 EXPORT(attention_backward_wgmma_queries_64)
 RESIDENT_KERNEL(128, 3, attention_backward_wgmma_keys_64)

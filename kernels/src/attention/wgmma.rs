@@ -11,6 +11,9 @@ const TILE_BYTES: usize = SIDE * SIDE * 2;
 /// Bytes of `ForwardRoom`: queries, four stages of keys and values, barriers.
 const FORWARD_ROOM: usize = (2 + 4 * 2) * TILE_BYTES + (2 * 4 + 1) * 8;
 
+/// Bytes of `QueryRoom`: owned rows, four stages of keys and values, barriers.
+const QUERY_ROOM: usize = (4 + 4 * 2) * TILE_BYTES + (2 * 4 + 3) * 8;
+
 /// Bytes of `BackwardRoom`: owned rows, three stages of two tiles, statistics twice, barriers.
 const BACKWARD_ROOM: usize = (2 + 3 * 2) * TILE_BYTES + 2 * (3 * SIDE * 4 + 8) + (3 + 1) * 8;
 
@@ -53,11 +56,11 @@ pub(super) fn backward<A: Storage>(
         return Ok(());
     }
     let [qkv_map, dout_map] = [tiles_of(device, qkv, 3, shape)?, tiles_of(device, dout, 1, shape)?];
-    let of = |kernel| {
+    let of = |kernel, groups: usize, room| {
         Launch::of::<A>(device, Source::AttentionWgmma, kernel)
-            .grid(shape.blocks(SIDE), 1, 1)
-            .block(128)
-            .shared(BACKWARD_ROOM)
+            .grid(shape.blocks(groups * SIDE), 1, 1)
+            .block(128 * groups as u32)
+            .shared(room)
     };
     let sizes = |launch: Launch| {
         let launch = launch.size(shape.t).size(shape.nh);
@@ -65,9 +68,10 @@ pub(super) fn backward<A: Storage>(
         // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
         unsafe { launch.run() }
     };
-    let queries = of("attention_backward_wgmma_queries_64").write(&mut dqkv).write(&mut scratch);
+    let queries = of("attention_backward_wgmma_queries_64", 2, QUERY_ROOM);
+    let queries = queries.write(&mut dqkv).write(&mut scratch);
     sizes(queries.read(lse).read(dout).read(out))?;
-    let keys = of("attention_backward_wgmma_keys_64").write(&mut dqkv);
+    let keys = of("attention_backward_wgmma_keys_64", 1, BACKWARD_ROOM).write(&mut dqkv);
     sizes(keys.read(scratch.view()).read(lse))
 }
 
