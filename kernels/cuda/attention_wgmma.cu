@@ -282,22 +282,6 @@ RESIDENT_KERNEL(256, 2, attention_forward_wgmma_64)
 }
 EXPORT(attention_forward_wgmma_64)
 
-constexpr int BACKWARD_STAGES = 3;
-struct BackwardRoom {
-  bf16 owned1[TILE], owned2[TILE];
-  struct Stage {
-    bf16 b1[TILE], b2[TILE];
-  };
-  Stage ring[BACKWARD_STAGES];
-  // Of the streamed queries: −lse·log2 e, lse, and the row's sum; whether some of 32 are large.
-  struct Statistics {
-    Pair base[SIDE / 2], lse[SIDE / 2], sum[SIDE / 2];
-    int large[2];
-  };
-  Statistics statistics[2];
-  u64 full[BACKWARD_STAGES], come;
-};
-
 // Adds sums · factor to rows own … own + 63 of one part of dqkv, rounding once. Through the warp's 4 KiB
 // of `waits`, so that whole chunks are read and written: rows of 64 numbers, whose pieces of 4 turn.
 DEVICE void add_rows(bf16* to, int stride, const float (&sums)[32], float* waits, int own, int t, float factor) {
@@ -342,167 +326,6 @@ DEVICE float product_of_rows(const bf16* x, const bf16* y, int head, int row, in
   return sum;
 }
 
-// One pass backward by one warpgroup. Owned rows are queries and the sums dQ, or (OF_KEYS) owned rows
-// are keys and the sums dK and dV. The first also finds D, the row sums, for the second. Both see scores as owned × streamed rows: s = a1 · b1, dP = a2 · b2,
-// and dQ = dS · b1, dK = dSᵀ · b1, dV = Pᵀ · b2.
-template <bool OF_KEYS>
-DEVICE void backward(bf16* dqkv, float* found_sums, const float* row_sums, const float* lse, const bf16* dout,
-                     const bf16* out, int t, int nh, const TensorMap* qkv_map, const TensorMap* dout_map) {
-  DYNAMIC_SHARED(BackwardRoom, memory);
-  BackwardRoom& room = *memory;
-  int tiles = (t + SIDE - 1) / SIDE, heads = int(gridDim.x) / tiles;
-  int head = int(blockIdx.x) % heads, sequence = head / nh, column = head % nh * HS, part = nh * HS;
-  int rank = int(blockIdx.x) / heads, tile = OF_KEYS ? rank : tiles - 1 - rank;  // the longest first
-  int own = tile * SIDE, count = OF_KEYS ? tiles - tile : tile + 1;
-  // The diagonal comes first or last.
-  int begin = OF_KEYS ? tile : 0;
-  int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
-  lse += u64(head) * t;
-  if (OF_KEYS) row_sums += u64(head) * t;
-  else found_sums += u64(head) * t;
-  float scale = scale_of(HS), exponent = scale * LOG2_E;
-
-  auto copy = [&](int step, int at) {
-    BackwardRoom::Stage& stage = room.ring[at];
-    u64* full = &room.full[at];
-    int row = (begin + step) * SIDE;
-    mbarrier_arrive_expect(full, sizeof stage);
-    copy_box_of_layer(stage.b1, qkv_map, (OF_KEYS ? 0 : part) + column, row, sequence, full);
-    copy_box_of_layer(stage.b2, OF_KEYS ? dout_map : qkv_map, (OF_KEYS ? 0 : 2 * part) + column, row, sequence, full);
-  };
-  if (thread == 0) {
-    prefetch_map(qkv_map);
-    prefetch_map(dout_map);
-    for (int stage = 0; stage < BACKWARD_STAGES; stage++) mbarrier_init(&room.full[stage], 1);
-    mbarrier_init(&room.come, 1);
-    async_fence();
-    mbarrier_arrive_expect(&room.come, 2 * TILE_BYTES);
-    copy_box_of_layer(room.owned1, qkv_map, (OF_KEYS ? part : 0) + column, own, sequence, &room.come);
-    copy_box_of_layer(room.owned2, OF_KEYS ? qkv_map : dout_map, (OF_KEYS ? 2 * part : 0) + column, own, sequence,
-                      &room.come);
-    for (int step = 0; step < min(count, BACKWARD_STAGES); step++) copy(step, step);
-  }
-  // Beyond the last row lse is infinite, so that P is zero.
-  auto lse_of = [&](int row) { return row < t ? lse[row] : INFINITY_F; };
-  auto sum_of = [&](int row) { return row < t ? row_sums[row] : 0.0f; };
-  auto is_large = [](float x) { return fabsf(x) * LOG2_E > LARGE && x < INFINITY_F; };
-  float row_lse[2], row_sum[2], row_base[2];
-  bool rows_large = false;
-  if (OF_KEYS) {
-    row_lse[0] = thread < SIDE ? lse_of(own + thread) : 0.0f;
-    row_sum[0] = thread < SIDE ? sum_of(own + thread) : 0.0f;
-  } else {
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      int row = own + warp * 16 + lane / 4 + 8 * half;
-      row_lse[half] = lse_of(row);
-      row_sum[half] = quad_sum(row < t ? product_of_rows(dout, out, head, row, t, nh) : 0.0f);
-      if (row < t && lane % 4 == 0) found_sums[row] = row_sum[half];
-      row_base[half] = -row_lse[half] * LOG2_E;
-    }
-    rows_large = __any_sync(FULL, is_large(row_lse[0]) || is_large(row_lse[1]));
-  }
-  __syncthreads();
-
-  float p[32], ds[32], sums[32], value_sums[32];
-  u32 left_p[4][4], left_ds[4][4];
-  wgmma_zero(sums);
-  if (OF_KEYS) wgmma_zero(value_sums);
-  mbarrier_wait(&room.come, 0);
-  // Queries stay in registers: as long as both operands come from shared memory, it has no time left.
-  u32 held1[HS / 16][4];
-  if (!OF_KEYS) load_left(held1, room.owned1);
-  u32 owned1 = begin_of(room.owned1), owned2 = begin_of(room.owned2);
-  u32 b1 = begin_of(room.ring[0].b1), b2 = begin_of(room.ring[0].b2);
-  constexpr u32 UNITS = sizeof(BackwardRoom::Stage) / 16;
-  Turn<BACKWARD_STAGES> now;
-  int last = 0;  // the last step's stage
-
-  auto work = [&](int step, auto diagonal) {
-    constexpr bool DIAGONAL = decltype(diagonal)::value;
-    u32 offset = now.stage * UNITS;
-    BackwardRoom::Statistics& statistics = room.statistics[step % 2];
-    mbarrier_wait(&room.full[now.stage], now.parity);
-    wgmma_fence();
-    if (OF_KEYS) scores(p, owned1, b1 + offset);
-    else scores(p, held1, b1 + offset);
-    wgmma_commit();
-    scores(ds, owned2, b2 + offset);
-    wgmma_commit();
-    // What was asked for in the last step is done, by all warps: its stage can be filled again.
-    wgmma_wait<2>();
-    if (OF_KEYS && thread < SIDE) {
-      reinterpret_cast<float*>(statistics.base)[thread] = -row_lse[0] * LOG2_E;
-      reinterpret_cast<float*>(statistics.lse)[thread] = row_lse[0];
-      reinterpret_cast<float*>(statistics.sum)[thread] = row_sum[0];
-      bool large = __any_sync(FULL, is_large(row_lse[0]));
-      if (lane == 0) statistics.large[warp] = large;
-    }
-    __syncthreads();
-    int again = step - 1 + BACKWARD_STAGES;
-    if (thread == 0 && step > 0 && again < count) copy(again, last);
-    last = now.stage;
-    now.next();
-    if (OF_KEYS && thread < SIDE && step + 1 < count) {
-      row_lse[0] = lse_of((begin + step + 1) * SIDE + thread);
-      row_sum[0] = sum_of((begin + step + 1) * SIDE + thread);
-    }
-    wgmma_wait<1>();
-    pin(p);
-    bool large = OF_KEYS ? statistics.large[0] || statistics.large[1] : rows_large;
-    // Of sum i: what belongs to its streamed row, or to its owned row.
-    auto of = [&](const Pair(&streamed)[SIDE / 2], const float(&owned)[2], int i) {
-      if (!OF_KEYS) return owned[i % 4 / 2];
-      const Pair& pair = streamed[i / 4 * 4 + lane % 4];
-      return i % 2 ? pair.y : pair.x;
-    };
-    if (large) {
-#pragma unroll
-      for (int i = 0; i < 32; i++)
-        p[i] = exp2_approximate((scaled(p[i], scale) - of(statistics.lse, row_lse, i)) * LOG2_E);
-    } else {
-#pragma unroll
-      for (int i = 0; i < 32; i++)
-        p[i] = exp2_approximate(fmaf(p[i], exponent, of(statistics.base, row_base, i)));
-    }
-    auto seen = [&](int i) {
-      int left = warp * 16 + lane / 4 + i % 4 / 2 * 8, right = i / 4 * 8 + lane % 4 * 2 + i % 2;
-      return !DIAGONAL || (OF_KEYS ? left <= right : right <= left);
-    };
-    if (DIAGONAL) {
-#pragma unroll
-      for (int i = 0; i < 32; i++)
-        if (!seen(i)) p[i] = 0.0f;
-    }
-    wgmma_wait<0>();
-    pin(ds);
-#pragma unroll
-    for (int i = 0; i < 32; i++) {
-      // What the mask hides may have overflowed: no product of it, not even with zero.
-      ds[i] = seen(i) ? p[i] * (ds[i] - of(statistics.sum, row_sum, i)) : 0.0f;
-    }
-    if (OF_KEYS) as_left(left_p, p);
-    as_left(left_ds, ds);
-    wgmma_fence();
-    if (OF_KEYS) weigh(value_sums, left_p, b2 + offset);
-    weigh(sums, left_ds, b1 + offset);
-    wgmma_commit();
-    if (OF_KEYS) wgmma_wait<0>();
-  };
-  if (OF_KEYS) work(0, Flag<true>());
-#pragma unroll 1
-  for (int step = OF_KEYS; step < count - !OF_KEYS; step++) work(step, Flag<false>());
-  if (!OF_KEYS) work(count - 1, Flag<true>());
-  wgmma_wait<0>(sums);
-  if (OF_KEYS) pin(value_sums);
-
-  __syncthreads();  // the owned tiles make room
-  float* waits = reinterpret_cast<float*>(room.owned1) + warp * 16 * HS;
-  int stride = 3 * nh * HS;
-  add_rows(part_of(dqkv, OF_KEYS ? 1 : 0, head, t, nh, HS), stride, sums, waits, own, t, scale);
-  if (OF_KEYS) add_rows(part_of(dqkv, 2, head, t, nh, HS), stride, value_sums, waits, own, t, 1.0f);
-}
-
 constexpr int QUERY_STAGES = 4;
 struct QueryRoom {
   struct Owned {
@@ -516,7 +339,8 @@ struct QueryRoom {
   u64 full[QUERY_STAGES], empty[QUERY_STAGES], come, finished[2];
 };
 
-// The pass over queries, by two warpgroups that share the tiles of keys and values as forward do.
+// The pass over queries, dQ += dS K, which also finds D, the row sums, for the other: two warpgroups that
+// share the tiles of keys and values, as forward.
 RESIDENT_KERNEL(256, 2, attention_backward_wgmma_queries_64)
 (bf16* dqkv, float* row_sums, const float* lse, const bf16* dout, const bf16* out, int t, int nh,
  const __grid_constant__ TensorMap qkv_map, const __grid_constant__ TensorMap dout_map) {
@@ -636,10 +460,151 @@ RESIDENT_KERNEL(256, 2, attention_backward_wgmma_queries_64)
   add_rows(part_of(dqkv, 0, head, t, nh, HS), 3 * nh * HS, sums, waits, own, t, scale);
 }
 EXPORT(attention_backward_wgmma_queries_64)
+constexpr int KEY_STAGES = 3;
+struct KeyRoom {
+  bf16 keys[TILE], values[TILE];
+  struct Stage {
+    bf16 queries[TILE], dout[TILE];
+  };
+  Stage ring[KEY_STAGES];
+  // Of the streamed queries: −lse·log2 e, lse, and the row's sum; whether some of 32 are large.
+  struct Statistics {
+    Pair base[SIDE / 2], lse[SIDE / 2], sum[SIDE / 2];
+    int large[2];
+  };
+  Statistics statistics[2];
+  u64 full[KEY_STAGES], come;
+};
+
+// The pass over keys, dK += dSᵀ Q and dV += Pᵀ dout, by one warpgroup. It sees scores as Sᵀ = K Qᵀ and
+// dPᵀ = V doutᵀ, whose results are the left operands of the sums. The diagonal comes first.
 RESIDENT_KERNEL(128, 3, attention_backward_wgmma_keys_64)
 (bf16* dqkv, const float* row_sums, const float* lse, int t, int nh,
  const __grid_constant__ TensorMap qkv_map, const __grid_constant__ TensorMap dout_map) {
-  backward<true>(dqkv, nullptr, row_sums, lse, nullptr, nullptr, t, nh, &qkv_map, &dout_map);
+  DYNAMIC_SHARED(KeyRoom, memory);
+  KeyRoom& room = *memory;
+  int tiles = (t + SIDE - 1) / SIDE, heads = int(gridDim.x) / tiles;
+  int head = int(blockIdx.x) % heads, sequence = head / nh, column = head % nh * HS;
+  int tile = int(blockIdx.x) / heads, own = tile * SIDE, count = tiles - tile;  // the longest first
+  int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
+  auto copy = [&](int step, int at) {
+    u64* full = &room.full[at];
+    KeyRoom::Stage& stage = room.ring[at];
+    mbarrier_arrive_expect(full, sizeof stage);
+    copy_box_of_layer(stage.queries, &qkv_map, column, own + step * SIDE, sequence, full);
+    copy_box_of_layer(stage.dout, &dout_map, column, own + step * SIDE, sequence, full);
+  };
+  if (thread == 0) {
+    prefetch_map(&qkv_map);
+    prefetch_map(&dout_map);
+    for (int stage = 0; stage < KEY_STAGES; stage++) mbarrier_init(&room.full[stage], 1);
+    mbarrier_init(&room.come, 1);
+    async_fence();
+    mbarrier_arrive_expect(&room.come, 2 * TILE_BYTES);
+    copy_box_of_layer(room.keys, &qkv_map, nh * HS + column, own, sequence, &room.come);
+    copy_box_of_layer(room.values, &qkv_map, 2 * nh * HS + column, own, sequence, &room.come);
+    for (int step = 0; step < min(count, KEY_STAGES); step++) copy(step, step);
+  }
+  lse += u64(head) * t;
+  row_sums += u64(head) * t;
+  float scale = scale_of(HS), exponent = scale * LOG2_E;
+  // Half of the threads fetch a streamed query's statistics, a step ahead. Beyond the last row lse is
+  // infinite, so that P is zero.
+  float log_sum = 0.0f, row_sum = 0.0f;
+  auto fetch = [&](int step) {
+    int row = own + step * SIDE + thread;
+    if (thread >= SIDE) return;
+    log_sum = row < t ? lse[row] : INFINITY_F;
+    row_sum = row < t ? row_sums[row] : 0.0f;
+  };
+  fetch(0);
+  __syncthreads();
+
+  float p[32], ds[32], key_sums[32], value_sums[32];
+  u32 left_p[4][4], left_ds[4][4];
+  wgmma_zero(key_sums);
+  wgmma_zero(value_sums);
+  mbarrier_wait(&room.come, 0);
+  u32 keys = begin_of(room.keys), values = begin_of(room.values);
+  u32 queries = begin_of(room.ring[0].queries), dout = begin_of(room.ring[0].dout);
+  constexpr u32 UNITS = sizeof(KeyRoom::Stage) / 16;
+  Turn<KEY_STAGES> now;
+  int last = 0;  // the last step's stage
+  auto work = [&](int step, auto diagonal) {
+    constexpr bool DIAGONAL = decltype(diagonal)::value;
+    u32 offset = now.stage * UNITS;
+    KeyRoom::Statistics& statistics = room.statistics[step % 2];
+    mbarrier_wait(&room.full[now.stage], now.parity);
+    wgmma_fence();
+    scores(p, keys, queries + offset);
+    wgmma_commit();
+    scores(ds, values, dout + offset);
+    wgmma_commit();
+    if (thread < SIDE) {
+      float base = -log_sum * LOG2_E;
+      reinterpret_cast<float*>(statistics.base)[thread] = base;
+      reinterpret_cast<float*>(statistics.lse)[thread] = log_sum;
+      reinterpret_cast<float*>(statistics.sum)[thread] = row_sum;
+      bool large = __any_sync(FULL, fabsf(base) > LARGE && own + step * SIDE + thread < t);
+      if (lane == 0) statistics.large[warp] = large;
+    }
+    __syncthreads();
+    // All warps are done with the last step: its stage can be filled again.
+    int again = step - 1 + KEY_STAGES;
+    if (thread == 0 && step > 0 && again < count) copy(again, last);
+    last = now.stage;
+    now.next();
+    if (step + 1 < count) fetch(step + 1);
+    wgmma_wait<1>();
+    pin(p);
+    auto of = [&](const Pair(&streamed)[SIDE / 2], int i) {
+      const Pair& pair = streamed[i / 4 * 4 + lane % 4];
+      return i % 2 ? pair.y : pair.x;
+    };
+    if (statistics.large[0] || statistics.large[1]) {
+#pragma unroll
+      for (int i = 0; i < 32; i++)
+        p[i] = exp2_approximate((scaled(p[i], scale) - of(statistics.lse, i)) * LOG2_E);
+    } else {
+#pragma unroll
+      for (int i = 0; i < 32; i++) p[i] = exp2_approximate(fmaf(p[i], exponent, of(statistics.base, i)));
+    }
+    auto seen = [&](int i) {
+      int key = warp * 16 + lane / 4 + i % 4 / 2 * 8, query = i / 4 * 8 + lane % 4 * 2 + i % 2;
+      return !DIAGONAL || key <= query;
+    };
+    if (DIAGONAL) {
+#pragma unroll
+      for (int i = 0; i < 32; i++)
+        if (!seen(i)) p[i] = 0.0f;
+    }
+    wgmma_wait<0>();
+    pin(ds);
+#pragma unroll
+    for (int i = 0; i < 32; i++) {
+      // What the mask hides may have overflowed: no product of it, not even with zero.
+      ds[i] = seen(i) ? p[i] * (ds[i] - of(statistics.sum, i)) : 0.0f;
+    }
+    as_left(left_p, p);
+    as_left(left_ds, ds);
+    wgmma_fence();
+    weigh(value_sums, left_p, dout + offset);
+    weigh(key_sums, left_ds, queries + offset);
+    wgmma_commit();
+    // No registers to let the next scores begin before.
+    wgmma_wait<0>();
+  };
+  work(0, Flag<true>());
+#pragma unroll 1
+  for (int step = 1; step < count; step++) work(step, Flag<false>());
+  pin(key_sums);
+  pin(value_sums);
+
+  __syncthreads();  // the owned tiles make room
+  float* waits = reinterpret_cast<float*>(room.keys) + warp * 16 * HS;
+  int stride = 3 * nh * HS;
+  add_rows(part_of(dqkv, 1, head, t, nh, HS), stride, key_sums, waits, own, t, scale);
+  add_rows(part_of(dqkv, 2, head, t, nh, HS), stride, value_sums, waits, own, t, 1.0f);
 }
 EXPORT(attention_backward_wgmma_keys_64)
 

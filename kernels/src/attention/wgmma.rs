@@ -14,8 +14,8 @@ const FORWARD_ROOM: usize = (2 + 4 * 2) * TILE_BYTES + (2 * 4 + 1) * 8;
 /// Bytes of `QueryRoom`: owned rows, four stages of keys and values, barriers.
 const QUERY_ROOM: usize = (4 + 4 * 2) * TILE_BYTES + (2 * 4 + 3) * 8;
 
-/// Bytes of `BackwardRoom`: owned rows, three stages of two tiles, statistics twice, barriers.
-const BACKWARD_ROOM: usize = (2 + 3 * 2) * TILE_BYTES + 2 * (3 * SIDE * 4 + 8) + (3 + 1) * 8;
+/// Bytes of `KeyRoom`: owned rows, three stages of queries and dout, statistics twice, barriers.
+const KEY_ROOM: usize = (2 + 3 * 2) * TILE_BYTES + 2 * (3 * SIDE * 4 + 8) + (3 + 1) * 8;
 
 pub(super) fn forward<A: Storage>(
     device: &Device,
@@ -71,7 +71,7 @@ pub(super) fn backward<A: Storage>(
     let queries = of("attention_backward_wgmma_queries_64", 2, QUERY_ROOM);
     let queries = queries.write(&mut dqkv).write(&mut scratch);
     sizes(queries.read(lse).read(dout).read(out))?;
-    let keys = of("attention_backward_wgmma_keys_64", 1, BACKWARD_ROOM).write(&mut dqkv);
+    let keys = of("attention_backward_wgmma_keys_64", 1, KEY_ROOM).write(&mut dqkv);
     sizes(keys.read(scratch.view()).read(lse))
 }
 

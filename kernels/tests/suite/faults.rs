@@ -236,8 +236,8 @@ const FAULTS: [Fault; 29] = [
     ),
     fault(
         "attention_wgmma.cu",
-        "    __syncthreads();\n    int again",
-        "    int again",
+        "    __syncthreads();\n    // All warps",
+        "    // All warps",
         "attention_wgmma",
         Means::Race,
     ),
