@@ -118,7 +118,8 @@ fn a_box_of_one_layer_ends_at_its_edges() {
             unsafe { launch.run() }.expect("a launch");
             for (i, number) in download(&device, out.view()).into_iter().enumerate() {
                 let (row, place) = (i / 64, i % 64);
-                let (r, c) = (corner[0] + row, corner[1] + (place / 8 ^ row % 8) * 8 + place % 8);
+                let (r, c) =
+                    (corner[0] + row, corner[1] + ((place / 8) ^ (row % 8)) * 8 + place % 8);
                 let there = r < rows && c < columns;
                 let expected = if there { (layer * rows + r) * columns + c + 1 } else { 0 };
                 let what = format!("({layer}, {r}, {c}) on {}", device.name());
