@@ -79,6 +79,15 @@ DEVICE void copy_box(void* shared, const TensorMap* map, int column, int row, u6
       : "memory");
 }
 
+// The same in one of the layers of a map that has them.
+DEVICE void copy_box_of_layer(void* shared, const TensorMap* map, int column, int row, int layer, u64* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3, %4}], [%5];\n" ::"r"(shared_address(shared)),
+      "l"(map), "r"(column), "r"(row), "r"(layer), "r"(shared_address(barrier))
+      : "memory");
+}
+
 DEVICE void prefetch_map(const TensorMap* map) {
   asm volatile("prefetch.tensormap [%0];\n" ::"l"(map) : "memory");
 }
@@ -125,6 +134,12 @@ DEVICE void wgmma_wait(float (&sums)[COUNT]) {
   if (LEFT == 0) pin(sums);
 }
 
+// The same without sums: whose products are done, their registers the threads own once pinned.
+template <int LEFT>
+DEVICE void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(LEFT) : "memory");
+}
+
 #define SUMS_2(I) "+f"(sums[I]), "+f"(sums[I + 1])
 #define SUMS_8(I) SUMS_2(I), SUMS_2(I + 2), SUMS_2(I + 4), SUMS_2(I + 6)
 
@@ -167,6 +182,32 @@ DEVICE void wgmma_bf16(float (&sums)[N / 2], u64 a, u64 b) {
         SUMS_8(96), SUMS_8(104), SUMS_8(112), SUMS_8(120)
         : "l"(a), "l"(b), "n"(A_MN), "n"(B_MN));
   }
+}
+
+// sums [64, 64] = or += a [64, 16] b [16, 64], a K-major.
+template <bool ADD, bool B_MN>
+DEVICE void wgmma_bf16_64(float (&sums)[32], u64 a, u64 b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "%32, %33, %34, 1, 1, 0, %35;\n"
+      :
+      SUMS_8(0), SUMS_8(8), SUMS_8(16), SUMS_8(24)
+      : "l"(a), "l"(b), "n"(ADD), "n"(B_MN));
+}
+// The same with a from registers: those of warp w hold rows 16 w to 16 w + 15 as mma's left operand
+// ("Register Fragments"); they are the product's until it is waited for.
+template <bool ADD, bool B_MN>
+DEVICE void wgmma_bf16_64(float (&sums)[32], const u32 (&a)[4], u64 b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "{%32, %33, %34, %35}, %36, %37, 1, 1, %38;\n"
+      :
+      SUMS_8(0), SUMS_8(8), SUMS_8(16), SUMS_8(24)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(ADD), "n"(B_MN));
 }
 
 #undef SUMS_2

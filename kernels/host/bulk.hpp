@@ -52,7 +52,7 @@ SHIM_QUIET inline void arrive(u64* at, u32 bytes, const char* what) {
 }
 
 // --- Copies. The first words of a map, as Device::tensor_map writes them for the shim.
-enum { MAP_ADDRESS, MAP_ROWS, MAP_COLUMNS, MAP_ELEMENT, MAP_BOX_ROWS, MAP_BOX_COLUMNS, MAP_SWIZZLE, MAP_STRIDE };
+enum { MAP_ADDRESS, MAP_ROWS, MAP_COLUMNS, MAP_ELEMENT, MAP_BOX_ROWS, MAP_BOX_COLUMNS, MAP_SWIZZLE, MAP_STRIDE, MAP_LAYERS };
 
 // 128 bytes, a row of a box, to their places from `address` on. The 128-byte swizzle is a function of
 // the address: its bits 7 to 9 turn its bits 4 to 6.
@@ -74,7 +74,7 @@ SHIM_QUIET inline void bring(const BoxCopy& copy) {
   char* window = reinterpret_cast<char*>(copy.to) - begin;
   for (u64 r = 0; r < map[MAP_BOX_ROWS]; r++) {
     u64 row = u64(copy.row) + r, bytes[16] = {};
-    u64 from = map[MAP_ADDRESS] + row * map[MAP_STRIDE] + column * element;
+    u64 from = map[MAP_ADDRESS] + (u64(copy.layer) * map[MAP_ROWS] + row) * map[MAP_STRIDE] + column * element;
     if (row < map[MAP_ROWS]) memcpy(bytes, reinterpret_cast<const void*>(from), left < 128 ? left : 128);
     put_row(window, begin + u32(r) * 128, bytes);
   }
@@ -112,12 +112,15 @@ inline bool meets(u32 first, u32 first_end, u32 other, u32 other_end) {
 }
 void nobody_reads(u32 begin, u32 end);  // wgmma.hpp
 
-SHIM_QUIET inline void start_copy(void* shared, const u64* map, int column, int row, u64* barrier) {
+SHIM_QUIET inline void start_copy(void* shared, const u64* map, int column, int row, int layer, u64* barrier) {
   Asynchronous& async = SHIM_SELF->block->async;
   mbarrier(barrier, "copy_box");
   if (map[MAP_SWIZZLE] != 128) fail("copy_box: only the 128-byte swizzle is modelled");
   if (map[MAP_BOX_COLUMNS] * map[MAP_ELEMENT] != 128) fail("copy_box: only rows of 128 bytes are modelled");
   if (column < 0 || row < 0) fail("copy_box from (%d, %d): only boxes from the edge on are modelled", row, column);
+  if (layer < 0 ? map[MAP_LAYERS] != 0 : u64(layer) >= map[MAP_LAYERS]) {
+    fail("copy_box from layer %d of a map with %llu", layer, map[MAP_LAYERS]);
+  }
   size_t bytes = size_t(map[MAP_BOX_ROWS]) * 128;
   u32 begin = window_address(shared, bytes, "copy_box"), end = begin + u32(bytes);
   if (begin % 1024 != 0) fail("copy_box: the target at %u is not aligned to 1024 bytes", begin - WINDOW);
@@ -130,8 +133,8 @@ SHIM_QUIET inline void start_copy(void* shared, const u64* map, int column, int 
   }
   if (async.copy_count == Asynchronous::COPIES) fail("more than %d copies on their way", async.copy_count);
   BoxCopy& copy = async.copies[async.copy_count++];
-  copy = BoxCopy{static_cast<u8*>(shared), bytes, {}, column, row, barrier};
-  for (int i = 0; i < 8; i++) copy.map[i] = map[i];
+  copy = BoxCopy{static_cast<u8*>(shared), bytes, {}, column, row, layer < 0 ? 0 : layer, barrier};
+  for (int i = 0; i < 9; i++) copy.map[i] = map[i];
   u64 unknown[16];
   for (u64& word : unknown) word = ~u64(0);
   for (u32 i = 0; i < bytes; i += 128) put_row(reinterpret_cast<char*>(copy.to) - begin, begin + i, unknown);
@@ -154,7 +157,11 @@ inline void mbarrier_wait(u64* barrier, u32 parity, SHIM_HERE) {
 }
 template <class Map>
 inline void copy_box(void* shared, const Map* map, int column, int row, u64* barrier) {
-  shim::start_copy(shared, map->words, column, row, barrier);
+  shim::start_copy(shared, map->words, column, row, -1, barrier);
+}
+template <class Map>
+inline void copy_box_of_layer(void* shared, const Map* map, int column, int row, int layer, u64* barrier) {
+  shim::start_copy(shared, map->words, column, row, layer, barrier);
 }
 template <class Map>
 inline void prefetch_map(const Map*) {}

@@ -122,12 +122,43 @@ impl Device {
         stride: usize,
         [box_rows, box_columns]: [usize; 2],
     ) -> Result<TensorMap> {
+        self.map_of(matrix, None, [rows, columns], stride, [box_rows, box_columns])
+    }
+
+    /// The same of `layers` such matrices, one after the other: a box lies in one of them, zeros beyond
+    /// its edges.
+    ///
+    /// # Errors
+    /// As [`Device::tensor_map`].
+    ///
+    /// # Panics
+    /// As [`Device::tensor_map`].
+    pub fn tensor_map_of_layers<T: Element>(
+        &self,
+        matrices: View<T>,
+        layers: usize,
+        shape: [usize; 2],
+        stride: usize,
+        box_shape: [usize; 2],
+    ) -> Result<TensorMap> {
+        self.map_of(matrices, Some(layers), shape, stride, box_shape)
+    }
+
+    fn map_of<T: Element>(
+        &self,
+        matrix: View<T>,
+        layers: Option<usize>,
+        [rows, columns]: [usize; 2],
+        stride: usize,
+        [box_rows, box_columns]: [usize; 2],
+    ) -> Result<TensorMap> {
         assert!(stride >= columns, "Device::tensor_map: rows overlap");
-        let extent = (rows * stride + columns).saturating_sub(stride);
+        let extent = (layers.unwrap_or(1) * rows * stride + columns).saturating_sub(stride);
         assert!(matrix.len() >= extent, "Device::tensor_map: length of the matrix");
         let address = matrix.address_on(self);
         let element_bytes = size_of::<T>();
-        let tile = Tile { address, element_bytes, rows, columns, stride, box_rows, box_columns };
+        let tile =
+            Tile { address, element_bytes, layers, rows, columns, stride, box_rows, box_columns };
         tile.check()?;
         match &self.machine {
             Machine::Host(_) => Ok(host::tensor_map(&tile)),
@@ -231,6 +262,7 @@ impl Device {
 struct Tile {
     address: u64,
     element_bytes: usize,
+    layers: Option<usize>,
     rows: usize,
     columns: usize,
     stride: usize,
@@ -241,14 +273,16 @@ struct Tile {
 impl Tile {
     /// What the engine's manual asks of a matrix and of a swizzled box.
     fn check(&self) -> Result<()> {
-        let Self { address, element_bytes, rows, columns, stride, box_rows, box_columns } = *self;
+        let Self { address, element_bytes, layers, rows, columns, stride, box_rows, box_columns } =
+            *self;
         let row_bytes = stride * element_bytes;
         let ask = |holds: bool, what: String| {
             let refusal =
                 || KernelError::Unsupported(format!("A tensor map cannot be had: {what}."));
             if holds { Ok(()) } else { Err(refusal()) }
         };
-        ask(rows > 0 && columns > 0, format!("the matrix is {rows} × {columns}"))?;
+        let layers = layers.unwrap_or(1);
+        ask(layers > 0 && rows > 0 && columns > 0, format!("the matrix is {rows} × {columns}"))?;
         ask(address.is_multiple_of(16), "the matrix does not start at 16 bytes".to_owned())?;
         ask(row_bytes.is_multiple_of(16), format!("rows {row_bytes} bytes apart, not 16s"))?;
         let box_bytes = box_columns * element_bytes;

@@ -92,6 +92,74 @@ fn a_copied_box_is_swizzled_as_the_manual_shows_and_zero_beyond_the_edges() {
     }
 }
 
+#[test]
+fn a_box_of_one_layer_ends_at_its_edges() {
+    let (layers, rows, columns, box_rows, corner) = (3, 21, 72, 16, [8, 64]);
+    let numbers: Vec<bf16> =
+        (0..layers * rows * columns).map(|i| bf16::from_bits(i as u16 + 1)).collect();
+    for device in able(Rung::Wgmma) {
+        let matrices = upload(&device, &numbers);
+        let map = device
+            .tensor_map_of_layers(matrices.view(), layers, [rows, columns], columns, [box_rows, 64])
+            .expect("a map");
+        for layer in 0..layers {
+            let mut out = upload(&device, &vec![bf16::NAN; box_rows * 64]);
+            let mut view = out.view_mut();
+            let launch = Launch::of::<bf16>(&device, HOPPER, "copied_box_of_layer")
+                .block(32)
+                .shared(box_rows * 128)
+                .write(&mut view)
+                .tensor_map(&map)
+                .size(corner[1])
+                .size(corner[0])
+                .size(layer)
+                .size(box_rows * 64);
+            // SAFETY: `out` holds the box, and the map says where the matrices end.
+            unsafe { launch.run() }.expect("a launch");
+            for (i, number) in download(&device, out.view()).into_iter().enumerate() {
+                let (row, place) = (i / 64, i % 64);
+                let (r, c) =
+                    (corner[0] + row, corner[1] + ((place / 8) ^ (row % 8)) * 8 + place % 8);
+                let there = r < rows && c < columns;
+                let expected = if there { (layer * rows + r) * columns + c + 1 } else { 0 };
+                let what = format!("({layer}, {r}, {c}) on {}", device.name());
+                assert_eq!(usize::from(number.to_bits()), expected, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_left_operand_may_come_from_registers_and_sums_may_begin_anew() {
+    // Small whole numbers, so that every sum is exact.
+    let number = |i: usize| bf16::from_f32(((i * 7 + i / 16 * 3) % 5) as f32 - 2.0);
+    let a: Vec<bf16> = (0..64 * 16).map(number).collect();
+    let b: Vec<bf16> = (0..16 * 64).map(|i| number(i + 3)).collect();
+    for device in able(Rung::Wgmma) {
+        let (left, right) = (upload(&device, &a), upload(&device, &b));
+        let map = device.tensor_map(right.view(), [16, 64], 64, [16, 64]).expect("a map");
+        for start in [0, 7] {
+            let mut out = upload(&device, &vec![f32::NAN; 64 * 64]);
+            let mut view = out.view_mut();
+            let launch = Launch::of::<bf16>(&device, HOPPER, "left_in_registers")
+                .block(128)
+                .shared(16 * 128)
+                .write(&mut view)
+                .read(left.view())
+                .tensor_map(&map)
+                .size(start);
+            // SAFETY: `out` holds the product, and the map says where the right operand ends.
+            unsafe { launch.run() }.expect("a launch");
+            for (i, sum) in download(&device, out.view()).into_iter().enumerate() {
+                let (row, column) = (i / 64, i % 64);
+                let terms = (0..16).map(|l| a[row * 16 + l].to_f32() * b[l * 64 + column].to_f32());
+                let truth = terms.sum::<f32>() + start as f32;
+                assert_eq!(sum, truth, "({row}, {column}) on {}", device.name());
+            }
+        }
+    }
+}
+
 /// What catches a planted fault, in at least one schedule.
 #[derive(Clone, Copy, Debug)]
 enum Means {

@@ -15,6 +15,7 @@ pub fn probe(name: &str) -> fn(&Device) -> Result<Bits> {
         "attention" => |device| attention::<f32>(device, 70, 1, 20),
         "attention_mma" => |device| attention::<bf16>(device, 140, 2, 32),
         "classifier" => classifier,
+        "attention_wgmma" => |device| attention::<bf16>(device, 330, 1, 64),
         "column_sum" => column_sum,
         "gelu" => gelu,
         "layernorm" => layernorm,
