@@ -149,6 +149,7 @@ fn kernel(plan: Plan, layout: Layout, m: usize) -> &'static str {
     use Tile::{Large, Small};
     match (plan.rung, plan.tile, layout) {
         (Rung::Naive, ..) => "matmul_naive",
+        (Rung::FewRows, _, NT) if m == 1 => "matmul_few_rows_1_nt",
         (Rung::FewRows, _, NT) if m <= 4 => "matmul_few_rows_4_nt",
         (Rung::FewRows, _, NT) => "matmul_few_rows_16_nt",
         (Rung::FewRows, ..) if m <= 4 => "matmul_few_rows_4_nn",
