@@ -8,7 +8,7 @@ use crate::tier::{
     Span, Tier,
 };
 use crate::{Error, Result};
-use fortifai_kernels::matmul::{Layout, Product, Write};
+use fortifai_kernels::matmul::{Layout, Options, Product, Write};
 use fortifai_kernels::{
     Buffer, View, adamw, attention, classifier, column_sum, decode, embedding, gelu, layernorm,
     matmul, norm, rows,
@@ -51,7 +51,11 @@ impl<A: Weights> Cuda<A> {
         let (dweight, dbias) = gradients.master.two_mut(affine.weight.range(), affine.bias.range());
         let product =
             Product { m: c, n: oc, k: n, ..Self::product(shape, Layout::TN, Write::Accumulate) };
-        matmul::run(device, dweight, x, dout, &product)?;
+        // Few entries of many terms each: shares of them keep the whole device busy.
+        self.with_scratch(matmul::scratch(c, oc, n), |scratch| {
+            let options = Options { scratch: Some(scratch), ..Options::default() };
+            matmul::run_with(device, dweight, x, dout, &product, options)
+        })?;
         self.with_scratch(column_sum::scratch(n, oc), |scratch| {
             column_sum::accumulate(device, dbias, dout, scratch)
         })
