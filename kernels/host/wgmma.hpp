@@ -11,6 +11,9 @@ struct Operand {
   int size;
 
   SHIM_QUIET static Operand of(u64 descriptor, bool mn, int size, const Site& site) {
+    return of(descriptor, mn, size, site, *SHIM_SELF->block);
+  }
+  SHIM_QUIET static Operand of(u64 descriptor, bool mn, int size, const Site& site, Block& block) {
     auto field = [=](int from) { return u32(descriptor >> from & 0x3fff) << 4; };
     Operand operand{field(0), field(16), field(32), mn, size};
     const char* wrong = nullptr;
@@ -19,7 +22,7 @@ struct Operand {
     if (operand.start % 1024 >= (mn ? 1u : 128u)) wrong = "misaligned: the pattern starts at 1024 bytes";
     if (operand.stride % 1024 != 0) wrong = "misaligned: 8 rows are 1024 bytes";
     if (mn && operand.leading % 1024 != 0) wrong = "misaligned: the leading offset is no multiple of 1024";
-    SharedMemory::Piece& piece = dynamic_piece(site.what);
+    SharedMemory::Piece& piece = dynamic_piece(site.what, block);
     if (wrong == nullptr && (operand.start < WINDOW || operand.end() > WINDOW + piece.bytes)) {
       wrong = "it goes beyond the ends of dynamic shared memory";
     }
@@ -75,17 +78,17 @@ SHIM_BARE inline void multiply(const Wgmma& product, const Operand& b, const cha
   }
 }
 
-// Fails if a product that is not done reads from this span.
-SHIM_QUIET void nobody_reads(u32 begin, u32 end) {
-  Asynchronous& async = SHIM_SELF->block->async;
+// Fails if a product that is not done reads from this span of the block's memory.
+SHIM_QUIET void nobody_reads(u32 begin, u32 end, Block& block) {
+  Asynchronous& async = block.async;
   for (int g = 0; g < Asynchronous::GROUPS; g++) {
     for (int i = 0; i < async.warpgroups[g].count; i++) {
       const Wgmma& product = async.warpgroups[g].products[i];
       Site site{"wgmma", "", 0};
-      Operand b = Operand::of(product.b, product.b_mn, product.n, site);
+      Operand b = Operand::of(product.b, product.b_mn, product.n, site, block);
       bool met = meets(begin, end, b.begin(), b.end());
       if (!product.a_here) {
-        Operand a = Operand::of(product.a, product.a_mn, 64, site);
+        Operand a = Operand::of(product.a, product.a_mn, 64, site, block);
         met = met || meets(begin, end, a.begin(), a.end());
       }
       if (met) {

@@ -8,7 +8,7 @@ use crate::tier::{
     Span, Tier,
 };
 use crate::{Error, Result};
-use fortifai_kernels::matmul::{Layout, Product, Write};
+use fortifai_kernels::matmul::{Layout, Options, Product, Write};
 use fortifai_kernels::{
     Buffer, View, adamw, attention, classifier, column_sum, decode, embedding, gelu, layernorm,
     matmul, norm, rows,
@@ -53,7 +53,7 @@ impl<A: Weights> Cuda<A> {
             Product { m: c, n: oc, k: n, ..Self::product(shape, Layout::TN, Write::Accumulate) };
         // Few entries of many terms each: shares of them keep the whole device busy.
         self.with_scratch(matmul::scratch(c, oc, n), |scratch| {
-            let options = matmul::Options { scratch: Some(scratch), ..Default::default() };
+            let options = Options { scratch: Some(scratch), ..Options::default() };
             matmul::run_with(device, dweight, x, dout, &product, options)
         })?;
         if affine.bias.len == 0 {
