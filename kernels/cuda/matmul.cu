@@ -34,6 +34,9 @@ EXPORT(matmul_naive)
 // --- Tiled: out tiles of BM × BN in registers, a and b through shared memory in slabs of DEPTH.
 
 constexpr int DEPTH = 8;
+// Terms whose loads are in flight together. Of bf16 all of them would not fit the registers of sm_80;
+// there tensor cores have taken this rung's place.
+constexpr int UNROLL = sizeof(act) == 4 ? DEPTH : 2;
 
 // A slab [DEPTH, WIDTH] is stored with a padding that keeps quads aligned and lets turned rows fall
 // into different banks, up to pairs.
@@ -105,7 +108,7 @@ DEVICE void tiled(const Product& p) {
     bool more = l + DEPTH < p.k_end;
     if (more) load(l + DEPTH);
     const float *slab_a = numbers + buffer * SLAB + row, *slab_b = numbers + buffer * SLAB + B_AT + column;
-#pragma unroll
+#pragma unroll UNROLL
     for (int i = 0; i < DEPTH; i++) {
       Quad<float> left[RM / 4], right[RN / 4];
 #pragma unroll

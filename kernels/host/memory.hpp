@@ -1,7 +1,7 @@
 // Shared memory: pieces of exact size that live as long as a block and start as NaN.
 //
-// AddressSanitizer sees what reads or writes beyond a piece. Without it, bands of NaN lie around each
-// piece and are looked at when the block ends.
+// AddressSanitizer sees what reads or writes beyond a piece, except into the few bytes that spoil its
+// alignment. Those, and without it bands of NaN around each piece, are looked at when the block ends.
 #pragma once
 
 namespace shim {
@@ -42,10 +42,11 @@ SHIM_QUIET const SharedMemory::Piece* free_pieces(SharedMemory& shared) {
   const SharedMemory::Piece* spoilt = nullptr;
   for (int i = 0; i < shared.count; i++) {
     SharedMemory::Piece& piece = shared.pieces[i];
-    for (size_t k = 0; k < BAND; k++) {
-      u8 before = u8(piece.start[-1 - i64(k)]), after = u8(piece.start[piece.bytes + k]);
-      if (before != 0xff || after != 0xff) spoilt = &piece;
-    }
+    const char *begin = static_cast<char*>(piece.memory), *end = piece.start + piece.bytes;
+    for (const char* at = begin; at != piece.start; at++)
+      if (u8(*at) != 0xff) spoilt = &piece;
+    for (const char* at = end; at != end + BAND; at++)
+      if (u8(*at) != 0xff) spoilt = &piece;
 #ifndef SHIM_TSAN
     free(piece.memory);
 #endif

@@ -48,8 +48,10 @@ pub struct Compiled {
     pub log: String,
 }
 
-/// No fast math: the formulas are computed as written.
-const OPTIONS: [&str; 4] = ["-std=c++17", "-default-device", "--ptxas-options=-v", "-lineinfo"];
+/// The formulas are computed as written: no fast math, and a product and a sum round apart unless the
+/// source says `fmaf`, so that the rungs of a kernel, and the shim, round alike.
+const OPTIONS: [&str; 5] =
+    ["-std=c++17", "-default-device", "--fmad=false", "--ptxas-options=-v", "-lineinfo"];
 
 impl Nvrtc {
     /// The first that is found: `FORTIFAI_NVRTC` (a file or a folder), Python's packages, the CUDA

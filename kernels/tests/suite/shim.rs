@@ -1,7 +1,7 @@
 //! The shim: every built-in against an answer worked by hand (on a GPU too, where there is one), and
 //! every misuse against the report that it must give.
 
-use crate::support::{Start, blank, devices, download, upload};
+use crate::support::{Start, blank, devices, download, sanitized, upload};
 use fortifai_kernels::sources::Source;
 use fortifai_kernels::{Device, Launch, Schedule};
 use half::bf16;
@@ -333,7 +333,14 @@ fn a_write_beyond_shared_memory_is_reported() {
         for dynamic in [0, 1] {
             write(0, dynamic).expect("the first");
             write(9, dynamic).expect("the last");
-            for at in [-1, 10] {
+            // AddressSanitizer ends the process, but for the bytes before a piece of odd alignment;
+            // `faults` tries it in processes of their own.
+            let beyond: &[i32] = match (sanitized(), dynamic) {
+                (false, _) => &[-1, 10],
+                (true, 0) => &[-1],
+                (true, _) => &[],
+            };
+            for &at in beyond {
                 let report = write(at, dynamic).expect_err("beyond").to_string();
                 let name = ["fixed", "bytes"][dynamic as usize];
                 assert!(

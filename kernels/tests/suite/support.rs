@@ -23,11 +23,16 @@ pub fn devices() -> Vec<Device> {
 /// Orders of threads. Under a sanitizer one will do: what is read and written is the same in all, as
 /// the tests show without one.
 fn schedules() -> &'static [Schedule] {
-    let flags = std::env::var("FORTIFAI_HOST_CXXFLAGS").unwrap_or_default();
-    match flags.contains("-fsanitize") {
+    match sanitized() {
         true => &[Schedule::Random(1)],
         false => &[Schedule::Forward, Schedule::Reverse, Schedule::Random(1)],
     }
+}
+
+/// Whether the shim is compiled with sanitizers.
+pub fn sanitized() -> bool {
+    let flags = std::env::var("FORTIFAI_HOST_CXXFLAGS").unwrap_or_default();
+    flags.contains("-fsanitize")
 }
 
 fn skip(variable: &str, reason: &dyn std::fmt::Display) {
