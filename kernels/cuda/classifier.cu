@@ -138,7 +138,7 @@ DEVICE bool finish(float* loss, float* nll, float* probability, float* kept, Sav
 }
 
 DEVICE act gradient(Saved row, float z, int k, u32 target) {
-  return to_act(u32(k) == target ? row.at_target : expf(z - row.top) * row.slope - row.floor);
+  return to_act(u32(k) == target ? row.at_target : fmaf(expf(z - row.top), row.slope, -row.floor));
 }
 
 // Numbers of storage in 16 bytes.
