@@ -16,6 +16,7 @@
 //! | `clipped-focal:γ,c` | `drop-low` with `q = 1 − c^(1/γ)` | |
 //! | `random-mask:κ` | `−m ln p`, m ~ Bernoulli(κ) | `m` |
 //! | `tce-dynamic:α` | TCE with γ = mean + α·sd of p, renewed each epoch | as TCE |
+//! | `smooth:ε` | `−(1−ε) ln p − (ε/V) Σ_k ln p_k` | `a = 1 − ε`, `b = ε` |
 //!
 //! Edges: TCE(0) is zero even where `p` underflows; TCE(1) and focal(0) take the path of `ce` bit
 //! for bit; focal's `0·∞` at `p = 1` is 0; an empty denominator gives 0. Equality keeps the token
@@ -73,6 +74,11 @@ pub enum Loss {
     TceDynamic {
         /// The number of standard deviations.
         alpha: f64,
+    },
+    /// Rival: label smoothing, the target's law mixed with the uniform one.
+    Smooth {
+        /// The share of the uniform law in `[0, 1]`.
+        epsilon: f64,
     },
 }
 
@@ -257,6 +263,8 @@ impl Loss {
             Self::ClippedFocal { gamma, clip } => Rule::DropLow(1.0 - clip.powf(1.0 / gamma)),
             Self::RandomMask { .. } => Rule::Masked,
             Self::TceDynamic { .. } => Rule::Tce(gamma.clamp(0.0, 1.0)),
+            Self::Smooth { epsilon: 0.0 } => Rule::Ce,
+            Self::Smooth { epsilon } => Rule::Smoothed(epsilon),
         }
     }
 
@@ -272,6 +280,7 @@ impl Loss {
             Self::ClippedFocal { .. } => "clipped-focal",
             Self::RandomMask { .. } => "random-mask",
             Self::TceDynamic { .. } => "tce-dynamic",
+            Self::Smooth { .. } => "smooth",
         }
     }
 
@@ -281,11 +290,11 @@ impl Loss {
             "ce" => 0,
             "clipped-focal" => 2,
             "tce" | "focal" | "focal-detached" | "linear" | "drop-low" | "random-mask"
-            | "tce-dynamic" => 1,
+            | "tce-dynamic" | "smooth" => 1,
             _ => {
                 return Err(Error::input(format!(
                     "Unknown loss {kind:?}; known are ce, tce:γ, focal:γ, focal-detached:γ, linear:γ, \
-                     drop-low:q, clipped-focal:γ,clip, random-mask:κ and tce-dynamic:α."
+                     drop-low:q, clipped-focal:γ,clip, random-mask:κ, tce-dynamic:α and smooth:ε."
                 )));
             }
         };
@@ -316,6 +325,7 @@ impl Loss {
             ("tce-dynamic", &[alpha]) => Self::TceDynamic {
                 alpha: in_range(kind, "α", alpha, f64::MIN, f64::MAX, "the finite numbers")?,
             },
+            ("smooth", &[epsilon]) => Self::Smooth { epsilon: unit("ε", epsilon)? },
             (_, parameters) => Self::ClippedFocal {
                 gamma: in_range(
                     kind,
@@ -372,6 +382,7 @@ impl fmt::Display for Loss {
             Self::ClippedFocal { gamma, clip } => write!(out, "{kind}:{gamma},{clip}"),
             Self::RandomMask { keep } => write!(out, "{kind}:{keep}"),
             Self::TceDynamic { alpha } => write!(out, "{kind}:{alpha}"),
+            Self::Smooth { epsilon } => write!(out, "{kind}:{epsilon}"),
         }
     }
 }
@@ -388,6 +399,10 @@ impl<'de> serde::Deserialize<'de> for Loss {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+mod unlearn;
+
+pub use unlearn::unlearn;
 
 #[cfg(test)]
 mod tests;

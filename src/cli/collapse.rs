@@ -3,8 +3,9 @@
 use super::device::{OnDevice, Work};
 use super::progress::Display;
 use super::settings::{Settings, losses, put, seeds};
-use super::{Common, estimate, say, say_json, stop_flag};
+use super::{Common, estimate, grid, say, say_json, stop_flag};
 use crate::Result;
+use crate::collapse::grid::{GridOptions, Shard};
 use crate::collapse::{self, RunOptions, Summary};
 use crate::config::RunConfig;
 use crate::report;
@@ -25,7 +26,11 @@ use toml::{Table, Value};
 /// A is real).
 ///
 /// Losses: ce, tce:G, focal:G, focal-detached:G, linear:G, drop-low:Q, clipped-focal:G,C,
-/// random-mask:K, tce-dynamic:A.
+/// random-mask:K, tce-dynamic:A, smooth:E.
+///
+/// Controls, behind a loss: random-mask@kept=L (keeps what the loss L kept, generation by generation),
+/// @step=L (learning rate scaled to the update norm of L), @sgd=RATE, @temperature=T. Treatments of the
+/// generated text: +surplexity=K, +verify=K, +grammar, +edit=P, +unlearn=W, +real=W.
 #[derive(Debug, Args)]
 #[command(
     allow_negative_numbers = true,
@@ -39,7 +44,13 @@ use toml::{Table, Value};
   fortifai collapse --config run.toml --out runs/mine
       settings from a file; the resolved ones are in runs/mine/config.toml
   fortifai collapse --out runs/mine --resume
-      goes on where the run in runs/mine was stopped, to the very same numbers"
+      goes on where the run in runs/mine was stopped, to the very same numbers
+  fortifai collapse --loss ce,tce:0.9,random-mask@kept=tce:0.9,ce+surplexity=0.5
+      a control at TCE's own kept fraction, and a filter on the generated text
+  fortifai collapse --grid paper/studies/toy.toml --out runs/study --jobs 2
+      a study: arms x protocols x seeds; the same command goes on where it was stopped
+  fortifai collapse --grid paper/studies/toy.toml --out runs/study --shard 0/4
+      a quarter of it, for one of four machines that share a folder"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -66,11 +77,22 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the run in the directory; settings given must be those it has
+    ///
+    /// A study goes on without being told.
     #[arg(long, conflicts_with = "dry_run")]
     resume: bool,
     /// Chains side by side, each with its share of the threads [default: one per thread]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Study file (TOML): arms x protocols x seeds, and the contrasts to be concluded
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "protocol", "loss", "generations", "seeds", "seed", "synthetic_tokens", "config", "set",
+        "corpus", "dry_run",
+    ])]
+    grid: Option<PathBuf>,
+    /// Only part I of N of a study's runs, I from 0
+    #[arg(long, value_name = "I/N", requires = "grid")]
+    shard: Option<Shard>,
     #[command(flatten)]
     machine: OnDevice,
     /// Only say what would be done, how long it would take, how much memory and disk
@@ -116,6 +138,11 @@ impl Arguments {
 
 /// Runs the command.
 pub fn execute(arguments: &Arguments) -> Result<()> {
+    if let Some(file) = &arguments.grid {
+        let options = GridOptions { run: arguments.options()?, shard: arguments.shard };
+        let json = arguments.common.json;
+        return grid::execute(arguments.machine, file, arguments.out.as_deref(), &options, json);
+    }
     let more = arguments.table()?;
     let mut out = arguments.out.clone();
     let saved = match (&out, arguments.resume) {

@@ -6,6 +6,7 @@ mod device;
 mod estimate;
 mod evaluate;
 mod generate;
+mod grid;
 mod model_dir;
 mod onset;
 mod progress;
@@ -130,9 +131,9 @@ fn say_json(value: &serde_json::Value) {
 
 /// A flag that the first SIGINT or SIGTERM sets; the second one ends the process.
 fn stop_flag() -> Result<Arc<AtomicBool>> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGUSR1] {
         signal_hook::flag::register_conditional_shutdown(signal, 75, stop.clone())
             .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
             .map_err(|cause| {

@@ -47,7 +47,7 @@ impl Which {
     fn chain(&self, dir: &Path, config: &RunConfig) -> Result<(String, Loss)> {
         let all: Vec<(String, Loss)> = chains(config)
             .into_iter()
-            .map(|(loss, seed)| (chain_name(&loss, seed), loss))
+            .map(|(arm, seed)| (chain_name(&arm, seed), arm.loss))
             .collect();
         let names = || all.iter().map(|chain| chain.0.as_str()).collect::<Vec<_>>().join(", ");
         match (&self.chain, all.as_slice()) {

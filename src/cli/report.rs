@@ -1,6 +1,6 @@
 //! `fortifai report`: page, figures and table from run directories.
 
-use super::{Common, say, say_json};
+use super::{Common, grid, say, say_json};
 use crate::collapse::view;
 use crate::{Error, Result, report};
 use clap::Args;
@@ -13,7 +13,9 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   fortifai report runs/toy-replace
       writes report.html, metrics.csv and figures/ into the run's own directory
-  fortifai report runs/toy-replace runs/toy-accumulate --out comparison")]
+  fortifai report runs/toy-replace runs/toy-accumulate --out comparison
+  fortifai report runs/study
+      the folder of a study (collapse --grid): its contrasts, onsets and curves")]
 pub struct Arguments {
     /// Directories of runs
     #[arg(value_name = "RUN", required = true)]
@@ -34,6 +36,12 @@ impl Arguments {
 
 /// Runs the command.
 pub fn execute(arguments: &Arguments) -> Result<()> {
+    if let [only] = arguments.runs.as_slice()
+        && let Some(study) = grid::read(only)?
+    {
+        let out = arguments.out.as_ref().unwrap_or(only);
+        return grid::conclude(&study, only, out, arguments.common.json);
+    }
     let out = match (&arguments.out, arguments.runs.as_slice()) {
         (Some(out), _) => out.clone(),
         (None, [only]) => only.clone(),

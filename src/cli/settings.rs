@@ -1,7 +1,7 @@
 //! Options that set what a settings file can set.
 
+use crate::collapse::Arm;
 use crate::config::{MOST_SEEDS, RunConfig, parse, resolve};
-use crate::loss::Loss;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -166,7 +166,7 @@ pub fn losses(text: &str) -> Result<Value> {
         }
     }
     for name in &names {
-        name.parse::<Loss>()?;
+        name.parse::<Arm>()?;
     }
     Ok(Value::Array(names.into_iter().map(Value::String).collect()))
 }

@@ -1,17 +1,19 @@
-//! One chain: a loss and a seed, generation after generation.
+//! One chain: an arm and a seed, generation after generation.
 
+use super::arm::Match;
 use super::protocol::{Piece, Pool, Source, carve};
 use super::record::{GenerationRecord, Outcome};
-use super::saved::Saved;
-use super::stream::{Text, assemble};
-use super::write::{Order, Written, write};
-use super::{Corpus, Protocol, measure};
+use super::saved::{Kind, Saved};
+use super::stream::{Text, assemble, marks_of_real};
+use super::treat::{Judges, Treated, written};
+use super::write::Order;
+use super::{Arm, Corpus, Protocol, measure};
 use crate::config::{Init, RunConfig};
 use crate::loss::Loss;
 use crate::model::Gpt;
 use crate::text::split_documents;
 use crate::tier::Tier;
-use crate::train::{Blocks, Control, Fit, FitRequest, Progress, fit};
+use crate::train::{Blocks, Control, Fit, FitRequest, Marks, Progress, Weight, fit};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,14 +65,19 @@ pub struct Finished {
 
 /// What a chain needs.
 pub struct Chain<'a> {
-    /// The run's settings, `vocab` filled in.
+    /// The run's settings as the arm changes them, `vocab` filled in.
     pub config: &'a RunConfig,
     /// The text.
     pub corpus: &'a Corpus,
     /// Its folder.
     pub saved: Saved,
-    /// The loss.
-    pub loss: Loss,
+    /// Where the weights of generation 0 stay, if the arm asks them to judge.
+    pub reference: Option<Saved>,
+    /// The arm.
+    pub arm: Arm,
+    /// What a matched arm takes from its parents, one number per generation they finished: the kept
+    /// fraction, or the factor on the learning rate.
+    pub leads: Vec<f64>,
     /// The seed.
     pub seed: u64,
     /// The weights of the base model, where there is one.
@@ -86,7 +93,8 @@ pub struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// Trains, generates and measures until the last generation or a divergence.
+    /// Trains, generates and measures until the last generation or a divergence. A matched arm ends
+    /// where its parents did.
     ///
     /// # Errors
     /// [`Error::Stopped`] when told to stop; whatever fails on the way.
@@ -102,6 +110,12 @@ impl Chain<'_> {
             record.metrics.get("synthetic_tokens_cumulative").copied().unwrap_or(0.0)
         });
         for g in self.done.len()..self.config.generations {
+            let lead = match (self.arm.matched, self.leads.get(g)) {
+                (None, _) => None,
+                (Some(_), Some(&lead)) => Some(lead),
+                (Some(_), None) => return Ok(()),
+            };
+            let loss = self.loss(lead);
             let lengths: Vec<Vec<usize>> = synthetic.iter().map(Text::lengths).collect();
             let real_lengths = real.lengths();
             let budget = self.config.synthetic_tokens.unwrap_or(real.tokens.len());
@@ -128,8 +142,11 @@ impl Chain<'_> {
             self.initialise(&mut model, g)?;
             let streams =
                 [&train, &validation].map(|pieces| assemble(pieces, &real, &synthetic, end));
-            let outcome = self.train(&mut model, g, &streams)?;
+            let marks = self.marks(&train, &real, &synthetic, g)?;
+            let outcome = self.train(&mut model, (g, loss, lead), streams, marks)?;
             let train_s = started.elapsed().as_secs_f64();
+            measure::set(metrics, "update_norm", outcome.update_norm);
+            measure::set(metrics, "matched_to", lead);
             measure::set(metrics, "kept_fraction_training", outcome.kept_fraction);
             measure::set(metrics, "validation_nats", outcome.validation_nats);
             let finite = |value: f64| value.is_finite();
@@ -140,11 +157,11 @@ impl Chain<'_> {
 
             (self.progress)(g, Stage::Writing);
             let started = Instant::now();
-            let sound = !outcome.diverged
-                && measure::real_text(&mut record, &model, self.corpus, &self.loss)?;
+            let sound =
+                !outcome.diverged && measure::real_text(&mut record, &model, self.corpus, &loss)?;
             let mut measure_s = started.elapsed().as_secs_f64();
             let started = Instant::now();
-            let mut own = Written::default();
+            let mut own = Treated::default();
             let mut generate_s = 0.0;
             if sound {
                 let fractions = self.config.protocol == Protocol::Fractions;
@@ -164,30 +181,42 @@ impl Chain<'_> {
                     end,
                     seed: self.seed,
                     generation: g,
+                    round: 0,
                     tokens: if fractions && !last { whole.len() - 1 } else { compared },
                     text,
                     document_tokens: real.tokens.len() as f64 / real.units.len().max(1) as f64,
                     stopped: self.stopped,
                 };
-                own = write(&model, &order)?;
+                let reference = self.reference(&model, g)?;
+                let judges = Judges {
+                    model: &model,
+                    reference: reference.as_ref(),
+                    world: self.corpus.toy(),
+                };
+                own = written(&judges, &self.arm.treatment, &order)?;
+                measure::set(&mut record.metrics, "filter_kept_share", own.kept_share);
+                measure::set(&mut record.metrics, "edited_share", own.edited_share);
                 generate_s = started.elapsed().as_secs_f64();
                 let real = [&[end], real.tokens.as_slice()].concat();
                 measure::own_text(
                     &mut record,
                     &model,
                     self.corpus,
-                    &self.loss,
+                    &loss,
                     &real,
-                    &own,
+                    &own.raw,
                     compared,
                 )?;
                 measure_s += started.elapsed().as_secs_f64() - generate_s;
-                self.saved.put_text(g, &own.stream)?;
+                self.saved.put_text(Kind::Own, g, &own.stream)?;
+                if self.arm.treatment.unlearn.is_some() {
+                    self.saved.put_text(Kind::Flawed, g, &own.flawed)?;
+                }
                 self.saved.put_weights(&format!("gen{g}"), &model)?;
             } else {
                 record.outcome = Outcome::Diverged;
             }
-            let samples = self.samples(&own.stream, end);
+            let samples = self.samples(&own.raw.stream, end);
             record.samples = samples.iter().take(SAMPLES).cloned().collect();
             let timing = Timing {
                 loss: record.loss.clone(),
@@ -227,7 +256,7 @@ impl Chain<'_> {
         for g in 0..next {
             let needed = self.config.protocol.keeps_all() || g + 1 == next;
             synthetic.push(match needed {
-                true => Text::new(self.saved.text(g)?, end, block),
+                true => Text::new(self.saved.text(Kind::Own, g)?, end, block),
                 false => Text::default(),
             });
         }
@@ -249,25 +278,92 @@ impl Chain<'_> {
         }
     }
 
+    /// The loss of a generation; a mask keeps what its parent kept.
+    fn loss(&self, lead: Option<f64>) -> Loss {
+        match (self.arm.matched, lead) {
+            (Some(Match::Kept(_)), Some(keep)) => Loss::RandomMask { keep: keep.clamp(0.0, 1.0) },
+            _ => self.arm.loss,
+        }
+    }
+
+    /// The model that judges: that of generation 0, which is kept.
+    fn reference<T: Tier<Number = f32>>(&self, model: &Gpt<T>, g: usize) -> Result<Option<Gpt<T>>> {
+        let Some(saved) = &self.reference else { return Ok(None) };
+        if g == 0 {
+            saved.put_weights("generation-0", model)?;
+        }
+        let mut reference = Gpt::zeros(model.tier.clone(), model.config.clone())?;
+        reference.set_params(&saved.weights("generation-0", model)?)?;
+        Ok(Some(reference))
+    }
+
+    /// What the arm's treatment says of single tokens, beside the training stream.
+    fn marks(
+        &self,
+        train: &[Piece],
+        real: &Text,
+        synthetic: &[Text],
+        g: usize,
+    ) -> Result<Option<Marked>> {
+        let of_real = marks_of_real(train, real, synthetic);
+        match (self.arm.treatment.real, self.arm.treatment.unlearn) {
+            (Some(weight), _) => {
+                let tokens = (of_real.len() - 1).max(1) as f64;
+                let share = of_real.iter().filter(|mark| **mark == 1).count() as f64 / tokens;
+                let mixed = share > 0.0 && share < 1.0;
+                Ok(mixed.then(|| Marked {
+                    marks: of_real,
+                    more: Vec::new(),
+                    marked: Weight::Times(weight / share),
+                    others: Weight::Times((1.0 - weight) / (1.0 - share)),
+                }))
+            }
+            (_, Some(weight)) if g > 0 => Ok(Some(Marked {
+                marks: vec![0; of_real.len()],
+                more: self.saved.text(Kind::Flawed, g - 1)?.split_off(1),
+                marked: Weight::Unlearn(weight),
+                others: Weight::Times(1.0),
+            })),
+            _ => Ok(None),
+        }
+    }
+
     fn train<T: Tier<Number = f32>>(
         &self,
         model: &mut Gpt<T>,
-        g: usize,
-        [train, validation]: &[Vec<u32>; 2],
+        (g, loss, lead): (usize, Loss, Option<f64>),
+        [mut train, validation]: [Vec<u32>; 2],
+        marked: Option<Marked>,
     ) -> Result<Fit> {
         let context = self.config.model.context;
         let what = format!("training text of generation {g}");
         let t = context.min(validation.len().saturating_sub(1));
+        let mut config = self.config.train.clone();
+        if let (Some(Match::Step(_)), Some(factor)) = (self.arm.matched, lead) {
+            config.learning_rate *= factor;
+        }
+        let mut marks = Vec::new();
+        if let Some(marked) = &marked {
+            train.extend(&marked.more);
+            marks.extend(&marked.marks);
+            marks.extend(marked.more.iter().map(|_| 1));
+        }
         let request = FitRequest {
-            train: Blocks::new(train, context, &what)?,
+            train: Blocks::new(&train, context, &what)?,
             validation: match t {
                 0 => None,
-                t => Some(Blocks::new(validation, t, "validation text")?),
+                t => Some(Blocks::new(&validation, t, "validation text")?),
             },
-            loss: self.loss,
-            config: &self.config.train,
+            loss,
+            config: &config,
             seed: self.seed,
             generation: g,
+            marks: match marked {
+                Some(Marked { marked, others, .. }) => {
+                    Some(Marks { blocks: Blocks::new(&marks, context, &what)?, marked, others })
+                }
+                None => None,
+            },
         };
         fit(model, &request, &mut |state| {
             (self.progress)(g, Stage::Training(state));
@@ -298,7 +394,7 @@ impl Chain<'_> {
 
     fn blank(&self, generation: usize) -> GenerationRecord {
         GenerationRecord {
-            loss: self.loss.to_string(),
+            loss: self.arm.to_string(),
             seed: self.seed,
             generation,
             outcome: Outcome::Finished,
@@ -315,6 +411,15 @@ impl Chain<'_> {
         let cut = documents.map(|document| &document[..document.len().min(SAMPLE_TOKENS)]);
         cut.take(SAMPLES_IN_FILE).map(|tokens| self.corpus.tokenizer().decode(tokens)).collect()
     }
+}
+
+/// Tokens of the training text that count differently, and text that is trained on beside it.
+struct Marked {
+    marks: Vec<u32>,
+    /// Further text, all of it marked.
+    more: Vec<u32>,
+    marked: Weight,
+    others: Weight,
 }
 
 /// The weights of a seed's base model: those on disk, or trained now and saved.
@@ -344,6 +449,7 @@ pub fn base_weights<T: Tier<Number = f32>>(
         seed,
         // No generation of the run has this number, so none shares its random numbers.
         generation: usize::MAX,
+        marks: None,
     };
     let outcome = fit(&mut model, &request, &mut |_| match stopped() {
         true => Control::Stop,

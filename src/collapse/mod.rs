@@ -2,26 +2,33 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `arm` | what is compared: a loss, its matched controls, a treatment of the text |
 //! | `protocol` | which text each generation trains on |
 //! | `corpus` | the real text: training, held out, pretraining |
 //! | `stream` | a text as tokens cut into units |
 //! | `write` | the text that a model generates |
+//! | `treat` | what is done to it before training |
 //! | `measure` | the metrics of one generation |
 //! | `chain` | one (loss, seed): generation after generation |
 //! | `saved` | what a chain leaves on disk so that it can go on |
 //! | `run` | all chains side by side, their records, the report |
+//! | `grid` | a study: arms × protocols × seeds as a list of runs, and its contrasts |
 //! | `record` | one line of `metrics.jsonl` |
 
+pub mod arm;
 mod chain;
 mod corpus;
+pub mod grid;
 mod measure;
 pub mod protocol;
 pub mod record;
 mod run;
 mod saved;
 mod stream;
+mod treat;
 mod write;
 
+pub use arm::Arm;
 pub use chain::Stage;
 pub use corpus::Corpus;
 pub use protocol::Protocol;

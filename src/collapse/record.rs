@@ -89,5 +89,13 @@ pub const METRICS: &[(&str, &str, i8)] = &[
     ("train_tokens", "tokens in the training text", 0),
     ("real_share", "share of real tokens in the training text", 0),
     ("synthetic_tokens_cumulative", "distinct generated tokens that entered training so far", 0),
+    ("update_norm", "mean norm of what one step changes in the weights", 0),
+    (
+        "matched_to",
+        "what a matched arm took from its parent: kept fraction, or factor on the rate",
+        0,
+    ),
+    ("filter_kept_share", "share of generated documents that the arm's filter kept", 0),
+    ("edited_share", "share of generated tokens that the arm's editing changed", 0),
     ("empty_share", "share of generated documents that hold no token but the end", -1),
 ];

@@ -1,14 +1,14 @@
 //! All chains of a run side by side, their records, the report.
 
+use super::arm::Match;
 use super::chain::{Chain, Finished, Stage, base_weights};
 use super::protocol::{Pool, carve};
 use super::record::GenerationRecord;
 use super::saved::{Saved, arena};
 use super::stream::{Text, assemble};
-use super::{Corpus, Protocol};
+use super::{Arm, Corpus, Protocol};
 use crate::config::{RunConfig, difference};
 use crate::cpu::Cpu;
-use crate::loss::Loss;
 use crate::model::{Activations, Gpt};
 use crate::report::{self, RunView};
 use crate::store::{Manifest, RunDir, atomic, checkpoint};
@@ -116,8 +116,8 @@ pub fn open(config: &RunConfig) -> Result<Prepared> {
 }
 
 /// A chain's name, fit for a file.
-pub fn chain_name(loss: &Loss, seed: u64) -> String {
-    format!("{}-seed{seed}", loss.to_string().replace([':', ','], "-"))
+pub fn chain_name(arm: &Arm, seed: u64) -> String {
+    format!("{}-seed{seed}", arm.to_string().replace([':', ',', '@', '=', '+'], "-"))
 }
 
 /// Carries out a run in a directory: a new one, or with `resume` one that holds this run.
@@ -159,18 +159,22 @@ pub fn run<T: Tier<Number = f32>>(
         .collect::<Result<Vec<_>>>()?,
         _ => Vec::new(),
     };
+    let all = chains(config);
     let mut pending: Vec<Vec<GenerationRecord>> = Vec::new();
-    for (loss, seed) in chains(config) {
-        pending.push(done.remove(&(loss.to_string(), seed)).unwrap_or_default());
+    for (arm, seed) in &all {
+        pending.push(done.remove(&(arm.to_string(), *seed)).unwrap_or_default());
     }
-    let results = workers(options, jobs, pending.len(), &|index| {
-        let (loss, seed) = chains(config)[index];
-        let name = chain_name(&loss, seed);
+    let follow = |index: usize, leads: Vec<f64>| {
+        let (arm, seed) = all[index];
+        let name = chain_name(&arm, seed);
+        let reference = arm.treatment.verify.map(|_| format!("{name}-reference"));
         let chain = Chain {
-            config,
+            config: &arm.apply(config),
             corpus,
             saved: Saved::open(&dir, &name)?,
-            loss,
+            reference: reference.map(|name| Saved::open(&dir, &name)).transpose()?,
+            arm,
+            leads,
             seed,
             base: bases.get(index % config.seeds.len()).map(Vec::as_slice),
             done: pending[index].clone(),
@@ -195,20 +199,56 @@ pub fn run<T: Tier<Number = f32>>(
             abort.store(true, Ordering::Relaxed);
         }
         result
-    });
+    };
+    // Matched arms take figures from others, which therefore come first.
+    let (free, matched): (Vec<usize>, Vec<usize>) =
+        (0..all.len()).partition(|&index| all[index].0.matched.is_none());
+    let mut results = workers(options, jobs, free.len(), &|task| follow(free[task], Vec::new()));
+    if !matched.is_empty() && !stopped() {
+        let done = finished(&dir, config)?;
+        let leads = |index: usize| leads(&all[index].0, all[index].1, &done);
+        results.extend(workers(options, jobs, matched.len(), &|task| {
+            follow(matched[task], leads(matched[task]))
+        }));
+    }
     let mut errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
     errors.sort_by_key(|error| matches!(error, Error::Stopped(_)));
     match errors.into_iter().next() {
         Some(error) => Err(error),
+        None if stopped() && !matched.is_empty() => {
+            Err(Error::Stopped("Stopped by a signal; run again with --resume.".into()))
+        }
         None => conclude(&dir, config),
     }
 }
 
-/// The chains of a run: every seed of the first loss, then of the second, and so on.
-pub fn chains(config: &RunConfig) -> Vec<(Loss, u64)> {
-    let of = |loss: &Loss| {
-        let loss = *loss;
-        config.seeds.iter().map(move |seed| (loss, *seed))
+/// What a matched arm takes from its parents, for every generation that they all finished.
+fn leads(arm: &Arm, seed: u64, done: &BTreeMap<(String, u64), Vec<GenerationRecord>>) -> Vec<f64> {
+    let metric = match arm.matched {
+        Some(Match::Kept(_)) => "kept_fraction_training",
+        _ => "update_norm",
+    };
+    let figures = |parent: &Arm| -> Vec<f64> {
+        let records = done.get(&(parent.to_string(), seed)).map_or(&[][..], Vec::as_slice);
+        records.iter().map_while(|record| record.metrics.get(metric).copied()).collect()
+    };
+    let parents: Vec<Vec<f64>> = arm.parents().iter().map(figures).collect();
+    match parents.as_slice() {
+        [kept] => kept.clone(),
+        [wanted, own] => wanted
+            .iter()
+            .zip(own)
+            .map(|(wanted, own)| if *own > 0.0 { wanted / own } else { 1.0 })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The chains of a run: every seed of the first arm, then of the second, and so on.
+pub fn chains(config: &RunConfig) -> Vec<(Arm, u64)> {
+    let of = |arm: &Arm| {
+        let arm = *arm;
+        config.seeds.iter().map(move |seed| (arm, *seed))
     };
     config.losses.iter().flat_map(of).collect()
 }

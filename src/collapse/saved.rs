@@ -14,6 +14,15 @@ use std::path::{Path, PathBuf};
 /// Bytes of a BLAKE3 hash.
 const HASH: usize = 32;
 
+/// Which text of a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What the next generations train on.
+    Own,
+    /// What the next generation unlearns.
+    Flawed,
+}
+
 /// The folder of one chain below `checkpoints/`.
 pub struct Saved {
     dir: PathBuf,
@@ -43,16 +52,16 @@ impl Saved {
         checkpoint::load(&self.dir, name).is_ok()
     }
 
-    /// Saves the text that generation `g` wrote, preceded by its hash.
-    pub fn put_text(&self, g: usize, tokens: &[u32]) -> Result<()> {
+    /// Saves a text of generation `g`, preceded by its hash.
+    pub fn put_text(&self, kind: Kind, g: usize, tokens: &[u32]) -> Result<()> {
         let words: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
         let bytes = [blake3::hash(&words).as_bytes(), words.as_slice()].concat();
-        atomic::write(&self.text_path(g), &bytes)
+        atomic::write(&self.text_path(kind, g), &bytes)
     }
 
-    /// The text that generation `g` wrote.
-    pub fn text(&self, g: usize) -> Result<Vec<u32>> {
-        let path = self.text_path(g);
+    /// A text of generation `g`.
+    pub fn text(&self, kind: Kind, g: usize) -> Result<Vec<u32>> {
+        let path = self.text_path(kind, g);
         let bytes = std::fs::read(&path).map_err(|cause| {
             Error::input(format!(
                 "The text of generation {g} in {} cannot be read: {cause}. Without it the run \
@@ -74,20 +83,29 @@ impl Saved {
     /// Drops what is older than generation `g`; the texts only where no protocol needs them.
     pub fn drop_before(&self, g: usize, keep_texts: bool) -> Result<()> {
         checkpoint::prune(&self.dir, 1)?;
-        for old in (0..g).filter(|_| !keep_texts) {
-            let path = self.text_path(old);
-            match std::fs::remove_file(&path) {
-                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::writing(&path, cause));
+        for old in 0..g {
+            for kind in [Kind::Own, Kind::Flawed] {
+                let path = self.text_path(kind, old);
+                if kind == Kind::Own && keep_texts {
+                    continue;
                 }
-                _ => {}
+                match std::fs::remove_file(&path) {
+                    Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::writing(&path, cause));
+                    }
+                    _ => {}
+                }
             }
         }
         Ok(())
     }
 
-    fn text_path(&self, g: usize) -> PathBuf {
-        self.dir.join(format!("text-{g}.tokens"))
+    fn text_path(&self, kind: Kind, g: usize) -> PathBuf {
+        let name = match kind {
+            Kind::Own => "text",
+            Kind::Flawed => "flawed",
+        };
+        self.dir.join(format!("{name}-{g}.tokens"))
     }
 }
 

@@ -58,6 +58,20 @@ pub fn assemble(pieces: &[Piece], real: &Text, synthetic: &[Text], end: u32) -> 
     stream
 }
 
+/// Beside [`assemble`]'s stream: 1 where a token comes from the real text, else 0.
+pub fn marks_of_real(pieces: &[Piece], real: &Text, synthetic: &[Text]) -> Vec<u32> {
+    let mut marks = vec![0];
+    for piece in pieces {
+        let (text, mark) = match piece.source {
+            Source::Real => (real, 1),
+            Source::Synthetic(g) => (&synthetic[g], 0),
+        };
+        let tokens = piece.units.iter().map(|&unit| text.units[unit].len()).sum();
+        marks.extend(std::iter::repeat_n(mark, tokens));
+    }
+    marks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

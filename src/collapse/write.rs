@@ -12,6 +12,7 @@ const ROWS: usize = 512;
 const CACHE: usize = 1 << 26;
 
 /// What is to be written, by whom.
+#[derive(Clone, Copy)]
 pub struct Order<'a> {
     /// The run.
     pub config: &'a RunConfig,
@@ -21,6 +22,8 @@ pub struct Order<'a> {
     pub seed: u64,
     /// Names the random streams together with the seed.
     pub generation: usize,
+    /// The same order given again, from 1 on, asks for other text.
+    pub round: usize,
     /// Tokens to write; in windows no more than the text has.
     pub tokens: usize,
     /// What the windows regenerate, without a leading end token.
@@ -119,7 +122,8 @@ fn prompt(text: &[u32], start: usize, context: usize, end: u32) -> Vec<u32> {
 }
 
 fn stream_of(order: &Order, item: usize) -> Stream {
-    Stream::new(order.seed, "generate", order.generation as u64, item as u64)
+    let item = (order.round as u64) << 40 | item as u64;
+    Stream::new(order.seed, "generate", order.generation as u64, item)
 }
 
 fn check(order: &Order) -> Result<()> {

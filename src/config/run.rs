@@ -1,8 +1,7 @@
 //! The settings of a recursive run.
 
 use super::{DecodeConfig, ModelConfig, TrainConfig};
-use crate::collapse::Protocol;
-use crate::loss::Loss;
+use crate::collapse::{Arm, Protocol};
 use crate::text::{DocumentSplit, TokenizerKind};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -29,8 +28,8 @@ pub struct RunConfig {
     /// Share of each generation's own training text by which its best weights are chosen. It is
     /// never the held-out text, and holds no more real text than the protocol grants.
     pub validation: f64,
-    /// The losses to be compared.
-    pub losses: Vec<Loss>,
+    /// The losses to be compared, each with its controls and treatments.
+    pub losses: Vec<Arm>,
     /// The seeds; every loss runs with each of them.
     pub seeds: Vec<u64>,
     /// Number of generations, the one on real text only included.
@@ -184,6 +183,9 @@ impl RunConfig {
             if self.losses[..index].contains(loss) {
                 return refuse(format!("The loss {loss} is named twice; name it once."));
             }
+        }
+        for arm in &self.losses {
+            arm.validate(self)?;
         }
         for (index, seed) in self.seeds.iter().enumerate() {
             if self.seeds[..index].contains(seed) {

@@ -4,7 +4,7 @@
 //! promise for values that are roughly normal. Comparisons are paired by seed because chains with
 //! the same seed share their random numbers.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
 
 /// The coverage of every interval here.
 pub const LEVEL: f64 = 0.95;
@@ -98,6 +98,39 @@ pub fn paired_log_ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
     mean(&logs.collect::<Vec<_>>())
 }
 
+/// The smallest mean that a two-sided paired t test at 5 % finds in four of five studies like this one:
+/// `(t₀.₉₇₅ + t₀.₈)·sd/√n` at `n − 1` degrees of freedom, the usual approximation. Of log-ratios, its
+/// exponential is "the ratio that can be seen with so many seeds". `None` for fewer than two values.
+pub fn detectable(values: &[f64]) -> Option<f64> {
+    let n = values.len();
+    if n < 2 || values.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / n as f64;
+    let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
+    let error = (squares / (n - 1) as f64 / n as f64).sqrt();
+    Some((t_quantile(n - 1) + student(n - 1).inverse_cdf(POWER)) * error)
+}
+
+/// The share of studies in which [`detectable`] finds what is there.
+pub const POWER: f64 = 0.8;
+
+/// McNemar's exact test: of items that two models answered, `only_a` were right with the first alone
+/// and `only_b` with the second alone. The two-sided p-value of "neither is better", from the binomial
+/// law with one half; twice the smaller tail, at most 1.
+///
+/// It knows the noise of the items only: two models of one seed each say nothing of other seeds.
+///
+/// Source: McNemar 1947, Psychometrika 12, 153–157.
+pub fn mcnemar(only_a: u64, only_b: u64) -> f64 {
+    let n = only_a + only_b;
+    if n == 0 {
+        return 1.0;
+    }
+    let law = Binomial::new(0.5, n).expect("interval::mcnemar has a valid law");
+    (2.0 * law.cdf(only_a.min(only_b))).min(1.0)
+}
+
 /// Holm's step-down adjustment: with the returned p-values the chance of even one false finding
 /// among all of them stays below the level. Order is kept; a NaN counts as 1.
 ///
@@ -176,6 +209,33 @@ mod tests {
             assert!((a - b).abs() <= 1e-15);
         }
         assert_eq!(holm(&[f64::NAN, 0.9]), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn mcnemar_equals_the_binomial_tail_worked_out_by_hand() {
+        // 1 against 5: 2·(1 + 6)/64. 0 against 3: 2/8.
+        assert!((mcnemar(1, 5) - 14.0 / 64.0).abs() < 1e-12);
+        assert!((mcnemar(3, 0) - 0.25).abs() < 1e-12);
+        assert_eq!((mcnemar(0, 0), mcnemar(4, 4)), (1.0, 1.0));
+    }
+
+    /// 4,000 studies of eight seeds whose true mean is what the spread makes detectable.
+    #[test]
+    fn what_is_called_detectable_is_found_four_times_in_five() {
+        let mut stream = crate::Stream::new(1, "power", 0, 0);
+        // With a true spread of 1 the mean that the formula names is (2.3646 + 0.8960)/√8.
+        let truth = (2.364_624 + 0.896_030) / 8f64.sqrt();
+        let found = (0..4000).filter(|_| {
+            let seeds: Vec<f64> = (0..8).map(|_| truth + stream.normal()).collect();
+            mean(&seeds).unwrap().excludes(0.0) == Some(true)
+        });
+        let share = found.count() as f64 / 4000.0;
+        assert!((0.77..0.85).contains(&share), "{share}");
+        let (low, high) = (detectable(&[-1.0, 1.0]).unwrap(), detectable(&[1.0, 3.0]).unwrap());
+        // sd/√n is 1; t quantiles at one degree of freedom are tan(π(q − ½)).
+        let wanted = (0.475 * std::f64::consts::PI).tan() + (0.3 * std::f64::consts::PI).tan();
+        assert!((low - wanted).abs() < 1e-6 && (high - low).abs() < 1e-12);
+        assert_eq!(detectable(&[1.0]), None);
     }
 
     /// 2,000 sweeps of five normal seeds. At a true coverage of 95 % the count has a standard

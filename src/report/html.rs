@@ -73,7 +73,8 @@ pub fn page(study: &Study) -> String {
     assemble(study, &sections)
 }
 
-fn grid(figures: &[Figure]) -> String {
+/// Pictures side by side, each with its caption.
+pub fn grid(figures: &[Figure]) -> String {
     let mut out = String::from("<div class=\"figures\">\n");
     for figure in figures {
         let caption = match figure.caption.is_empty() {

@@ -6,6 +6,7 @@
 //! | [`write_svgs`] | every figure as a file |
 //! | [`write_csv`] | all numbers in long form |
 //! | [`final_table`] | the final table as text |
+//! | [`write_grid`], [`write_grid_svgs`] | the page of a study and its own figures |
 //! | [`theory`] | the same for the theory: page and figures |
 //! | [`ladder`] | the rungs of kernels as bars |
 //!
@@ -19,6 +20,7 @@ mod curves;
 #[cfg(test)]
 mod demo;
 mod forest;
+mod grid;
 mod html;
 pub mod ladder;
 mod number;
@@ -30,6 +32,8 @@ pub mod theory;
 mod training;
 mod verdict;
 mod view;
+
+pub use grid::{write_grid, write_grid_svgs};
 
 use crate::collapse::record::GenerationRecord;
 use crate::{Error, Result};

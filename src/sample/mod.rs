@@ -21,6 +21,7 @@ mod top_p;
 mod toy;
 
 pub use generate::generate;
+pub use pick::Picker;
 
 use crate::Result;
 use crate::cpu::Real;

@@ -13,7 +13,7 @@ const BLOCK: usize = 16;
 ///
 /// Order: repetition penalty, barred token, temperature, top-k, top-p, draw. Greedy picks stop
 /// after the second.
-pub(super) struct Picker<N> {
+pub struct Picker<N> {
     sample: bool,
     temperature: N,
     top_k: usize,
@@ -28,7 +28,7 @@ pub(super) struct Picker<N> {
 
 impl<N: Real> Picker<N> {
     /// A picker for rows of `vocab` logits.
-    pub(super) fn new(config: &DecodeConfig, vocab: usize) -> Self {
+    pub fn new(config: &DecodeConfig, vocab: usize) -> Self {
         Self {
             sample: config.sample,
             temperature: N::of(config.temperature),
@@ -47,7 +47,7 @@ impl<N: Real> Picker<N> {
     ///
     /// `present` are the tokens of the prompt and those generated, `barred` may not be picked.
     /// Greedy: the first of the largest, no random number. Sampling: exactly one uniform number.
-    pub(super) fn pick(
+    pub fn pick(
         &mut self,
         logits: &[N],
         present: impl Iterator<Item = u32>,

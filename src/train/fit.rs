@@ -3,10 +3,12 @@
 use super::{Blocks, Optimiser, learning_rate, score_blocks};
 use crate::collapse::record::TrainPoint;
 use crate::config::TrainConfig;
-use crate::loss::{Denominator, Loss, Rule};
+use crate::cpu::Real;
+use crate::loss::{Denominator, Loss, RowLoss, RowStats, Rule, unlearn};
 use crate::model::{Activations, Batch, Gpt, RowScores};
 use crate::tier::Tier;
 use crate::{Error, Result, Stream};
+use std::sync::Arc;
 
 /// What to fit a model to.
 #[derive(Clone, Debug)]
@@ -23,6 +25,45 @@ pub struct FitRequest<'a> {
     pub seed: u64,
     /// Names the random streams together with the seed.
     pub generation: usize,
+    /// Positions whose loss is another one.
+    pub marks: Option<Marks<'a>>,
+}
+
+/// A second stream beside the training text that says which tokens are marked, and what their marks
+/// mean. CPU only: the rule is evaluated there.
+#[derive(Clone, Debug)]
+pub struct Marks<'a> {
+    /// 1 for a marked token, 0 for another; as long as the training text.
+    pub blocks: Blocks<'a>,
+    /// What marked tokens count.
+    pub marked: Weight,
+    /// What the others count.
+    pub others: Weight,
+}
+
+/// What becomes of a token's loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weight {
+    /// The loss times this.
+    Times(f64),
+    /// [`unlearn`] with this weight in its place.
+    Unlearn(f64),
+}
+
+impl Marks<'_> {
+    /// The rule for marked and other rows; `kept` of a row says that it is marked.
+    fn rule(&self, base: Rule) -> Rule {
+        let Self { marked, others, .. } = *self;
+        Rule::Custom(Arc::new(move |row: RowStats<f64>| {
+            match if row.kept { marked } else { others } {
+                Weight::Unlearn(weight) => unlearn(row, weight),
+                Weight::Times(weight) => {
+                    let RowLoss { f, a, b } = base.row(RowStats { kept: true, ..row });
+                    RowLoss { f: weight * f, a: weight * a, b: weight * b }
+                }
+            }
+        }))
+    }
 }
 
 /// Where a fit stands, for progress bars.
@@ -59,7 +100,12 @@ pub struct Fit {
     pub kept_fraction: f64,
     /// Best cross entropy on the validation text, nats per token.
     pub validation_nats: Option<f64>,
+    /// Mean over some steps of `‖Δθ‖₂`, the norm of what the optimiser changed.
+    pub update_norm: Option<f64>,
 }
+
+/// Steps at which the norm of the update is measured, spread evenly over the fit.
+const NORMS: usize = 32;
 
 /// The most passes over a text.
 const MOST_EPOCHS: f64 = 1e6;
@@ -94,14 +140,19 @@ pub fn fit<T: Tier>(
     let mut fit = Fit::default();
     let (mut window, mut all) = (Tally::default(), Tally::default());
     let mut threshold = Threshold::default();
+    let (measure_every, mut norms) = (total.div_ceil(NORMS), Vec::new());
     for step in 0..total {
         let rule = request.loss.rule(threshold.gamma);
+        let rule = match &request.marks {
+            Some(marks) => marks.rule(rule),
+            None => rule,
+        };
         model.tier.zero_param(&mut gradients)?;
         let mut now = Tally::default();
         for micro in 0..config.accumulation {
-            let (tokens, targets) = rows.take(part);
-            let mask =
-                random_mask(request, &rule, step * config.accumulation + micro, tokens.len());
+            let (tokens, targets, marked) = rows.take(part);
+            let item = step * config.accumulation + micro;
+            let mask = marked.or_else(|| random_mask(request, &rule, item, tokens.len()));
             let batch =
                 Batch { tokens: &tokens, targets: &targets, mask: mask.as_deref(), t: train.t() };
             let scale = 1.0 / (config.batch * train.t()) as f64;
@@ -116,7 +167,14 @@ pub fn fit<T: Tier>(
             Denominator::Kept => now.count as f64 / now.kept as f64,
         };
         let rate = learning_rate(config, step, total);
+        let before = match step % measure_every == measure_every / 2 {
+            true => Some(model.get_params()?),
+            false => None,
+        };
         let norm = optimiser.step(model, &gradients, config, rate, rescale)?;
+        if let Some(before) = before {
+            norms.push(distance(&before, &model.get_params()?));
+        }
         window.merge(now);
         all.merge(now);
         fit.steps = step + 1;
@@ -155,6 +213,7 @@ pub fn fit<T: Tier>(
         }
     }
     fit.kept_fraction = all.kept as f64 / all.count.max(1) as f64;
+    fit.update_norm = (!norms.is_empty()).then(|| mean(&norms));
     if let Some((nats, params)) = best {
         fit.validation_nats = Some(nats);
         model.set_params(&params)?;
@@ -180,8 +239,10 @@ impl<'a> RowOrder<'a> {
         Self { request, order, next: 0, epoch: 0, turned: false }
     }
 
-    fn take(&mut self, rows: usize) -> (Vec<u32>, Vec<u32>) {
+    /// Inputs, targets, and which targets are marked.
+    fn take(&mut self, rows: usize) -> (Vec<u32>, Vec<u32>, Option<Vec<bool>>) {
         let (mut tokens, mut targets) = (Vec::new(), Vec::new());
+        let (mut of_inputs, mut of_targets) = (Vec::new(), Vec::new());
         for _ in 0..rows {
             if self.next == self.order.len() {
                 self.epoch += 1;
@@ -189,11 +250,17 @@ impl<'a> RowOrder<'a> {
                 let FitRequest { train, seed, generation, .. } = self.request;
                 self.order = train.order(*seed, *generation, self.epoch);
             }
-            self.request.train.push(self.order[self.next], &mut tokens, &mut targets);
+            let block = self.order[self.next];
+            self.request.train.push(block, &mut tokens, &mut targets);
+            if let Some(marks) = &self.request.marks {
+                marks.blocks.push(block, &mut of_inputs, &mut of_targets);
+            }
             self.next += 1;
             self.turned |= self.next == self.order.len();
         }
-        (tokens, targets)
+        let marked = self.request.marks.as_ref();
+        let marked = marked.map(|_| of_targets.iter().map(|mark| *mark == 1).collect());
+        (tokens, targets, marked)
     }
 
     /// Whether the last row of an epoch has been taken since the last call.
@@ -268,6 +335,11 @@ fn random_mask(request: &FitRequest, rule: &Rule, item: usize, len: usize) -> Op
     let (Loss::RandomMask { keep }, Rule::Masked) = (request.loss, rule) else { return None };
     let mut stream = Stream::new(request.seed, "mask", request.generation as u64, item as u64);
     Some((0..len).map(|_| stream.uniform() < keep).collect())
+}
+
+fn distance<R: Real>(a: &[R], b: &[R]) -> f64 {
+    let squares = a.iter().zip(b).map(|(a, b)| (a.wide() - b.wide()).powi(2));
+    squares.sum::<f64>().sqrt()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -8,6 +8,6 @@ mod schedule;
 
 pub use blocks::Blocks;
 pub use evaluate::{score_blocks, score_rows};
-pub use fit::{Control, Fit, FitRequest, Progress, check_settings, fit};
+pub use fit::{Control, Fit, FitRequest, Marks, Progress, Weight, check_settings, fit};
 pub use optimiser::Optimiser;
 pub use schedule::learning_rate;

@@ -56,6 +56,7 @@ fn train<R: Real>(loss: Loss, config: &TrainConfig, shape: &ModelConfig) -> (Vec
         config,
         seed: 5,
         generation: 1,
+        marks: None,
     };
     let fit = fit(&mut model, &request, &mut |_| Control::Continue).unwrap();
     (model.get_params().unwrap(), fit)
@@ -136,6 +137,7 @@ fn a_stop_is_an_error_that_says_so() {
         config: &config,
         seed: 5,
         generation: 1,
+        marks: None,
     };
     let result = fit(&mut model, &request, &mut |_| Control::Stop);
     assert!(matches!(result, Err(Error::Stopped(_))));

@@ -323,8 +323,15 @@ fn trained(loss: Loss) -> Vec<[Vec<f64>; 2]> {
         clip_norm: 0.0,
         ..TrainConfig::default()
     };
-    let request =
-        FitRequest { train, validation: None, loss, config: &config, seed: 1, generation: 0 };
+    let request = FitRequest {
+        train,
+        validation: None,
+        loss,
+        config: &config,
+        seed: 1,
+        generation: 0,
+        marks: None,
+    };
     let fit = alone(|| fit(&mut model, &request, &mut |_| Control::Continue)).unwrap();
     assert!(fit.steps == STEPS && !fit.diverged, "{loss}: {fit:?}");
     let mut acts = Activations::new(&model.tier, &model.config, 1, 2, false).unwrap();

@@ -1,0 +1,166 @@
+//! Carries out the cells of a grid, some side by side, and knows which are finished.
+
+use super::{Cell, Grid};
+use crate::collapse::record::{GenerationRecord, Outcome};
+use crate::collapse::run::{RunOptions, chains, open, run, view};
+use crate::collapse::{Observer, Stage};
+use crate::store::{RunDir, atomic};
+use crate::tier::Tier;
+use crate::{Error, Result};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Part `index` of `count` of the list of cells, so that machines share a grid without talking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    pub index: usize,
+    /// How many parts.
+    pub count: usize,
+}
+
+impl FromStr for Shard {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('/').and_then(|(index, count)| {
+            Some((index.trim().parse::<usize>().ok()?, count.trim().parse::<usize>().ok()?))
+        });
+        match parts {
+            Some((index, count)) if index < count => Ok(Self { index, count }),
+            _ => Err(Error::input(format!(
+                "The shard {text:?} is not i/n with i from 0 to n - 1; write for example --shard 0/4."
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.index, self.count)
+    }
+}
+
+/// How a grid is carried out; nothing here changes its numbers.
+#[derive(Clone, Debug, Default)]
+pub struct GridOptions {
+    /// Threads, chains side by side (here: cells), the stop flag, the limit of generations.
+    pub run: RunOptions,
+    /// Which cells; all if left out.
+    pub shard: Option<Shard>,
+}
+
+/// Is told how the cells go.
+pub trait CellObserver: Sync {
+    /// A stage of a generation of a chain of a cell begins or continues.
+    fn stage(&self, _cell: usize, _chain: usize, _generation: usize, _stage: Stage) {}
+    /// A generation is on disk.
+    fn finished(&self, _cell: usize, _chain: usize, _record: &GenerationRecord) {}
+}
+
+impl CellObserver for () {}
+
+struct One<'a> {
+    cell: usize,
+    to: &'a dyn CellObserver,
+    count: &'a AtomicUsize,
+}
+
+impl Observer for One<'_> {
+    fn stage(&self, chain: usize, generation: usize, stage: Stage) {
+        self.to.stage(self.cell, chain, generation, stage);
+    }
+    fn finished(&self, chain: usize, record: &GenerationRecord) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.to.finished(self.cell, chain, record);
+    }
+}
+
+/// Whether every chain of a cell has come to its end.
+///
+/// # Errors
+/// Records that cannot be read.
+pub fn finished(cell: &Cell, folder: &Path) -> Result<bool> {
+    if !folder.join("config.toml").exists() || !folder.join("report.html").exists() {
+        return Ok(false);
+    }
+    let records = view(folder)?.records;
+    Ok(chains(&cell.config).iter().filter(|chain| chain.0.matched.is_none()).all(|(arm, seed)| {
+        let name = arm.to_string();
+        let of_chain = records.iter().filter(|r| r.loss == name && r.seed == *seed);
+        let last = of_chain.max_by_key(|record| record.generation);
+        last.is_some_and(|record| {
+            record.outcome == Outcome::Diverged || record.generation + 1 == cell.config.generations
+        })
+    }))
+}
+
+/// Carries out the cells that are not finished, each in its folder below `dir`; what was begun goes
+/// on where it was stopped.
+///
+/// # Errors
+/// [`Error::Stopped`] when stopped or at the limit; the first failure of a cell, after the others are
+/// done.
+pub fn carry_out<T: Tier<Number = f32>>(
+    tier: &T,
+    grid: &Grid,
+    dir: &Path,
+    options: &GridOptions,
+    observer: &dyn CellObserver,
+) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|cause| Error::writing(dir, cause))?;
+    atomic::write(&dir.join("grid.toml"), grid.text.as_bytes())?;
+    let mine = |index: &usize| options.shard.is_none_or(|shard| index % shard.count == shard.index);
+    let mut open_cells = Vec::new();
+    for index in (0..grid.cells.len()).filter(mine) {
+        if !finished(&grid.cells[index], &dir.join(&grid.cells[index].name))? {
+            open_cells.push(index);
+        }
+    }
+    let RunOptions { threads, jobs, limit, ref stop, .. } = options.run;
+    let side_by_side = jobs.clamp(1, open_cells.len().max(1));
+    let count = AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
+    let errors: Mutex<Vec<Error>> = Mutex::default();
+    let work = || {
+        loop {
+            let Some(&index) = open_cells.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+            let done = count.load(Ordering::Relaxed);
+            if stop.load(Ordering::Relaxed) || limit.is_some_and(|limit| done >= limit) {
+                let sentence = "Stopped by a signal; run the same command again to go on.";
+                errors.lock().expect("no cell panics").push(Error::Stopped(sentence.into()));
+                return;
+            }
+            let cell = &grid.cells[index];
+            let folder = dir.join(&cell.name);
+            let share = RunOptions {
+                threads: (threads / side_by_side).max(1),
+                jobs: (jobs / side_by_side).max(1),
+                resume: RunDir::open(&folder).is_ok(),
+                limit: limit.map(|limit| limit - done),
+                stop: stop.clone(),
+            };
+            let one = One { cell: index, to: observer, count: &count };
+            let result = open(&cell.config)
+                .and_then(|prepared| run(tier, &prepared, &folder, &share, &one).map(|_| ()));
+            if let Err(error) = result {
+                let halt = matches!(error, Error::Environment(_) | Error::Stopped(_));
+                errors.lock().expect("no cell panics").push(error);
+                if halt {
+                    return;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..side_by_side {
+            scope.spawn(work);
+        }
+    });
+    let mut errors = errors.into_inner().expect("all cells are done");
+    errors.sort_by_key(|error| matches!(error, Error::Stopped(_)));
+    errors.into_iter().next().map_or(Ok(()), Err)
+}

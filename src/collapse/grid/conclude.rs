@@ -1,0 +1,212 @@
+//! What a grid's records say: onsets of all chains, contrasts with their intervals.
+
+use super::{Contrast, Grid, Measure, OnsetRule};
+use crate::collapse::record::{GenerationRecord, Outcome};
+use crate::collapse::{Arm, Protocol};
+use crate::measure::interval::{self, Estimate};
+use crate::measure::onset::{Onset, onsets};
+use crate::report::RunView;
+use serde::Serialize;
+
+/// One chain of a grid: where it is in it, and its records by generation.
+#[derive(Clone, Debug)]
+pub struct ChainOf<'a> {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The arm.
+    pub arm: Arm,
+    /// The seed.
+    pub seed: u64,
+    /// One record per finished generation.
+    pub records: Vec<&'a GenerationRecord>,
+}
+
+/// The chains of a grid, cell after cell; `views` are those of the cells, in order.
+pub fn chains_of<'a>(grid: &Grid, views: &'a [RunView]) -> Vec<ChainOf<'a>> {
+    let mut all = Vec::new();
+    for (cell, view) in grid.cells.iter().zip(views) {
+        for &arm in &cell.config.losses {
+            let (name, seed) = (arm.to_string(), cell.config.seeds[0]);
+            let of_arm = view.records.iter().filter(|r| r.loss == name && r.seed == seed);
+            let mut records: Vec<&GenerationRecord> = of_arm.collect();
+            records.sort_by_key(|record| record.generation);
+            records.dedup_by_key(|record| record.generation);
+            if !records.is_empty() {
+                all.push(ChainOf { protocol: cell.config.protocol, arm, seed, records });
+            }
+        }
+    }
+    all
+}
+
+/// The axis of an onset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// Number of the generation.
+    Generations,
+    /// Distinct generated tokens that entered training, cumulated.
+    Tokens,
+}
+
+/// When a chain failed, on an axis; `None` without the metric. A generation that diverged has failed.
+pub fn onset(chain: &ChainOf, rule: &OnsetRule, axis: Axis) -> Option<Onset> {
+    let value = |record: &GenerationRecord| record.metrics.get(&rule.metric).copied();
+    let (threshold, failing) = rule.threshold(value(chain.records.first()?)?);
+    let place = |record: &GenerationRecord| match axis {
+        Axis::Generations => record.generation as f64,
+        Axis::Tokens => record.metrics.get("synthetic_tokens_cumulative").copied().unwrap_or(0.0),
+    };
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for record in &chain.records {
+        match value(record) {
+            Some(value) => points.push((place(record), value)),
+            None if record.outcome == Outcome::Diverged => {
+                let at = Onset::At(record.generation as f64);
+                return Some(match (axis, onsets(&points, threshold, failing).first) {
+                    (Axis::Generations, Onset::Right(_)) => at,
+                    (_, earlier) => earlier,
+                });
+            }
+            None => return None,
+        }
+    }
+    // Two generations may have trained on no new text; the later one says more.
+    points.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            earlier.1 = later.1;
+        }
+        same
+    });
+    Some(onsets(&points, threshold, failing).first)
+}
+
+/// A contrast with its answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The question.
+    pub contrast: Contrast,
+    /// The mean over seeds of `ln(arm / against)`.
+    pub log_ratio: Option<Estimate>,
+    /// The p-value, adjusted after Holm over all contrasts of the grid.
+    pub adjusted_p: Option<f64>,
+    /// The log-ratio that as many seeds with as much spread would find in four of five studies.
+    pub detectable: Option<f64>,
+    /// Chains of either arm that had not failed at their last generation; there the onset counts as
+    /// that generation, so that what is compared is the time to failure up to the end.
+    pub censored: usize,
+}
+
+/// Answers all contrasts. Onsets are restricted to the run: a chain that never failed counts with its
+/// last generation, one that failed from the start with half a generation.
+pub fn answers(grid: &Grid, chains: &[ChainOf]) -> Vec<Answer> {
+    let mut all: Vec<Answer> = grid.contrasts.iter().map(|c| answer(grid, chains, c)).collect();
+    let p = |answer: &Answer| answer.log_ratio.and_then(|estimate| estimate.p_value);
+    let raw: Vec<f64> = all.iter().map(|answer| p(answer).unwrap_or(f64::NAN)).collect();
+    for (answer, adjusted) in all.iter_mut().zip(interval::holm(&raw)) {
+        answer.adjusted_p = p(answer).map(|_| adjusted);
+    }
+    all
+}
+
+fn answer(grid: &Grid, chains: &[ChainOf], contrast: &Contrast) -> Answer {
+    let mut censored = 0;
+    let mut figure = |chain: &ChainOf| match &contrast.measure {
+        Measure::Last(metric) => {
+            chain.records.last().and_then(|record| record.metrics.get(metric)).copied()
+        }
+        Measure::Onset => {
+            let onset = onset(chain, grid.onset.as_ref()?, Axis::Generations)?;
+            censored += usize::from(matches!(onset, Onset::Right(_)));
+            Some(onset.place().max(0.5))
+        }
+    };
+    let mut pairs = Vec::new();
+    let of = |arm: &Arm, seed: Option<u64>| {
+        let arm = *arm;
+        chains.iter().filter(move |chain| {
+            chain.arm == arm
+                && chain.protocol == contrast.protocol
+                && seed.is_none_or(|seed| chain.seed == seed)
+        })
+    };
+    for chain in of(&contrast.arm, None) {
+        let Some(other) = of(&contrast.against, Some(chain.seed)).next() else { continue };
+        if let (Some(a), Some(b)) = (figure(chain), figure(other)) {
+            pairs.push((a, b));
+        }
+    }
+    let logs: Vec<f64> = pairs.iter().map(|(a, b)| a.ln() - b.ln()).collect();
+    Answer {
+        contrast: contrast.clone(),
+        log_ratio: interval::paired_log_ratio(&pairs),
+        adjusted_p: None,
+        detectable: interval::detectable(&logs),
+        censored,
+    }
+}
+
+/// The contrasts as CSV: one line each, ratios rather than logarithms.
+pub fn contrasts_csv(answers: &[Answer]) -> String {
+    let mut out = String::from(
+        "name,arm,against,protocol,measure,pairs,ratio,low,high,p,holm_p,detectable_ratio,censored\n",
+    );
+    for answer in answers {
+        let Contrast { name, arm, against, protocol, measure } = &answer.contrast;
+        let measure = match measure {
+            Measure::Onset => "onset",
+            Measure::Last(metric) => metric,
+        };
+        let ratio = answer.log_ratio.map(|estimate| estimate.map(f64::exp));
+        let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+        let fields = [
+            quoted(name),
+            quoted(&arm.to_string()),
+            quoted(&against.to_string()),
+            protocol.to_string(),
+            measure.to_owned(),
+            ratio.map_or(0, |ratio| ratio.n).to_string(),
+            number(ratio.map(|ratio| ratio.mean)),
+            number(ratio.and_then(|ratio| ratio.interval).map(|interval| interval.0)),
+            number(ratio.and_then(|ratio| ratio.interval).map(|interval| interval.1)),
+            number(ratio.and_then(|ratio| ratio.p_value)),
+            number(answer.adjusted_p),
+            number(answer.detectable.map(f64::exp)),
+            answer.censored.to_string(),
+        ];
+        out += &(fields.join(",") + "\n");
+    }
+    out
+}
+
+/// The onsets of all chains as CSV.
+pub fn onsets_csv(grid: &Grid, chains: &[ChainOf]) -> String {
+    let mut out = String::from("protocol,arm,seed,generations,tokens,censored\n");
+    let Some(rule) = &grid.onset else { return out };
+    for chain in chains {
+        let place = |axis| onset(chain, rule, axis);
+        let Some(generations) = place(Axis::Generations) else { continue };
+        let censored = match generations {
+            Onset::At(_) => "no",
+            Onset::Left(_) => "left",
+            Onset::Right(_) => "right",
+        };
+        let tokens = place(Axis::Tokens).map_or(String::new(), |onset| onset.place().to_string());
+        out += &format!(
+            "{},{},{},{},{tokens},{censored}\n",
+            chain.protocol,
+            quoted(&chain.arm.to_string()),
+            chain.seed,
+            generations.place()
+        );
+    }
+    out
+}
+
+fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+use super::*;
+use crate::collapse::record::{GenerationRecord, Outcome};
+use crate::measure::onset::Onset;
+use crate::report::RunView;
+use std::collections::BTreeMap;
+
+const STUDY: &str = r#"
+name = "a study"
+[settings]
+generations = 4
+[onset]
+metric = "facts_accuracy"
+below = 0.75
+[[part]]
+protocols = ["replace", "mix:0.5"]
+losses = ["ce", "tce:0.9", "random-mask@kept=tce:0.9"]
+seeds = 3
+[[part]]
+protocols = ["replace"]
+losses = ["ce", "focal:2"]
+seeds = [2, 9]
+[[contrast]]
+name = "TCE delays collapse"
+arm = "tce:0.9"
+against = "ce"
+protocol = "replace"
+measure = "onset"
+[[contrast]]
+name = "TCE ends lower"
+arm = "tce:0.9"
+against = "ce"
+protocol = "replace"
+measure = "heldout_nats"
+"#;
+
+#[test]
+fn a_grid_is_cut_into_cells_by_seed_and_protocol() {
+    let grid = Grid::parse(STUDY, "The test").unwrap();
+    let places: Vec<(String, u64, usize)> = (grid.cells.iter())
+        .map(|cell| {
+            let config = &cell.config;
+            (config.protocol.to_string(), config.seeds[0], config.losses.len())
+        })
+        .collect();
+    let expected = [
+        ("replace", 1, 3),
+        ("mix:0.5", 1, 3),
+        ("replace", 2, 4),
+        ("mix:0.5", 2, 3),
+        ("replace", 3, 3),
+        ("mix:0.5", 3, 3),
+        ("replace", 9, 2),
+    ];
+    assert_eq!(places, expected.map(|(protocol, seed, losses)| (protocol.into(), seed, losses)));
+    assert!(grid.cells.iter().all(|cell| cell.config.generations == 4));
+}
+
+#[test]
+fn a_cells_name_depends_on_its_numbers_alone() {
+    let grid = Grid::parse(STUDY, "The test").unwrap();
+    let again = STUDY.replace("a study", "another name").replace("TCE ends lower", "x");
+    let again = Grid::parse(&again, "The test").unwrap();
+    let names = |grid: &Grid| grid.cells.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&grid), names(&again));
+    let other = Grid::parse(&STUDY.replace("generations = 4", "generations = 5"), "x").unwrap();
+    assert!(names(&grid).iter().all(|name| !names(&other).contains(name)));
+}
+
+#[test]
+fn nonsense_is_refused_by_name() {
+    for (from, to, words) in [
+        ("generations = 4", "generatoins = 4", "generatoins"),
+        ("generations = 4", "seeds = 4", "belongs into a [[part]]"),
+        ("seeds = 3", "seeds = 0", "no seeds"),
+        ("seeds = 3", "seeds = [\"a\"]", "Seeds"),
+        ("\"tce:0.9\", \"random", "\"random", "name tce:0.9 among the losses"),
+        ("against = \"ce\"", "against = \"linear:1\"", "no part has both"),
+        (
+            "protocol = \"replace\"\nmeasure = \"onset\"",
+            "protocol = \"fractions\"\nmeasure = \"onset\"",
+            "fractions",
+        ),
+        ("measure = \"heldout_nats\"", "measure = \"luck\"", "luck"),
+        ("below = 0.75", "", "one finite number"),
+        ("metric = \"facts_accuracy\"", "metric = \"fun\"", "fun"),
+        ("[[part]]", "[[parts]]", "parts"),
+    ] {
+        let text = STUDY.replace(from, to);
+        assert_ne!(text, STUDY, "{from}");
+        let sentence = Grid::parse(&text, "The test").unwrap_err().to_string();
+        assert!(sentence.contains(words), "{words:?} is not in {sentence:?}");
+    }
+    let one = STUDY.split("[[contrast]]").nth(1).unwrap();
+    let many = format!("{STUDY}{}", format!("[[contrast]]{one}").repeat(3));
+    assert!(Grid::parse(&many, "x").unwrap_err().to_string().contains("at most 4"));
+}
+
+fn record(loss: &str, seed: u64, generation: usize, facts: f64, nats: f64) -> GenerationRecord {
+    GenerationRecord {
+        loss: loss.into(),
+        seed,
+        generation,
+        outcome: Outcome::Finished,
+        metrics: BTreeMap::from_iter([
+            ("facts_accuracy".to_owned(), facts),
+            ("heldout_nats".to_owned(), nats),
+            ("synthetic_tokens_cumulative".to_owned(), 100.0 * generation as f64),
+        ]),
+        p_histogram_real: Vec::new(),
+        p_histogram_synthetic: Vec::new(),
+        training: Vec::new(),
+        samples: Vec::new(),
+    }
+}
+
+#[test]
+fn contrasts_are_paired_by_seed_and_tell_what_is_censored() {
+    let grid = Grid::parse(STUDY, "The test").unwrap();
+    let mut views = vec![RunView::default(); grid.cells.len()];
+    for (cell, view) in grid.cells.iter().zip(&mut views) {
+        let seed = cell.config.seeds[0];
+        if cell.config.protocol != Protocol::Replace || seed > 3 {
+            continue;
+        }
+        // ce falls below 75 % at generation 1, tce:0.9 at 2, for seed 3 never.
+        for (loss, facts) in [
+            ("ce", [1.0, 0.75, 0.5, 0.25]),
+            ("tce:0.9", if seed == 3 { [1.0; 4] } else { [1.0, 1.0, 0.75, 0.5] }),
+        ] {
+            for (generation, facts) in facts.into_iter().enumerate() {
+                let nats = if loss == "ce" { 2.0 } else { 1.0 };
+                view.records.push(record(loss, seed, generation, facts, nats));
+            }
+        }
+    }
+    let chains = chains_of(&grid, &views);
+    let rule = grid.onset.as_ref().unwrap();
+    assert_eq!(onset(&chains[0], rule, Axis::Generations), Some(Onset::At(1.0)));
+    assert_eq!(onset(&chains[0], rule, Axis::Tokens), Some(Onset::At(100.0)));
+    let answers = answers(&grid, &chains);
+    let first = &answers[0];
+    let ratio = first.log_ratio.unwrap().map(f64::exp);
+    // Ratios 2, 2 and at least 3: the geometric mean is ∛12.
+    assert!((ratio.mean - 12f64.cbrt()).abs() < 1e-12);
+    assert_eq!((ratio.n, first.censored), (3, 1));
+    let second = answers[1].log_ratio.unwrap().map(f64::exp);
+    assert!((second.mean - 0.5).abs() < 1e-15 && answers[1].adjusted_p == Some(0.0));
+    let csv = contrasts_csv(&answers);
+    assert_eq!(csv.lines().count(), 3);
+    assert!(csv.contains("TCE ends lower,tce:0.9,ce,replace,heldout_nats,3,0.5"), "{csv}");
+    assert!(onsets_csv(&grid, &chains).contains("replace,tce:0.9,3,3,300,right"));
+}

@@ -1,0 +1,302 @@
+//! The page of a study: its contrasts first, then protocol by protocol what every arm did.
+
+use super::number::{count, cut, escape, short};
+use super::scale::Scale;
+use super::svg::{Plot, Svg};
+use super::view::Study;
+use super::{Figure, RunView, curves, html};
+use crate::collapse::grid::{Answer, Axis, ChainOf, Grid, Measure, answers, chains_of, onset};
+use crate::measure::interval::{self, Estimate};
+use crate::measure::onset::Onset;
+use crate::{Error, Result};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Writes the report of a grid as a single HTML file; `views` are those of its cells, in order.
+///
+/// # Errors
+/// No finished generation at all, or a file that cannot be written.
+pub fn write_grid(grid: &Grid, views: &[RunView], path: &Path) -> Result<()> {
+    if views.iter().all(|view| view.records.is_empty()) {
+        return Err(Error::input(format!(
+            "There is nothing to report: no generation of the study {} is finished; run it with \
+             collapse --grid first.",
+            grid.name
+        )));
+    }
+    super::save(path, &page(grid, views))
+}
+
+/// The figures of a study alone: the primary contrasts, and onset ratios by protocol.
+fn figures(grid: &Grid, chains: &[ChainOf], answers: &[Answer]) -> Vec<Figure> {
+    let mut all: Vec<Figure> = contrasts(answers).into_iter().collect();
+    for protocol in protocols(grid) {
+        all.extend(onset_ratios(grid, chains, &protocol));
+    }
+    all
+}
+
+/// Writes the study's own figures as SVG files into a folder, which is created.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_grid_svgs(grid: &Grid, views: &[RunView], dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|cause| Error::writing(dir, cause))?;
+    let chains = chains_of(grid, views);
+    for figure in figures(grid, &chains, &answers(grid, &chains)) {
+        let path = dir.join(format!("{}.svg", super::slug(&figure.name)));
+        super::save(&path, &figure.svg.file(&figure.caption))?;
+    }
+    Ok(())
+}
+
+fn page(grid: &Grid, views: &[RunView]) -> String {
+    let chains = chains_of(grid, views);
+    let answers = answers(grid, &chains);
+    let done = views.iter().filter(|view| !view.records.is_empty()).count();
+    let facts = format!(
+        "{} of {} · {} · {}",
+        done,
+        count(grid.cells.len(), "cell"),
+        count(chains.len(), "chain"),
+        count(grid.contrasts.len(), "primary contrast")
+    );
+    let mut verdict = String::from("<ul>\n");
+    for answer in &answers {
+        verdict += &format!("<li>{}</li>\n", words(grid, answer));
+    }
+    verdict += "</ul>\n<p class=\"note\">Seeds are the unit: every ratio is a geometric mean over paired \
+                seeds with its 95 % t interval, and p-values are adjusted after Holm over all primary \
+                contrasts, which were named in the grid file. ";
+    if let Some(rule) = &grid.onset {
+        verdict += &format!(
+            "A chain has failed at the first crossing of “{}”, interpolated between generations; one \
+             that never fails counts with its last generation.",
+            escape(&rule.words())
+        );
+    }
+    verdict += "</p>\n";
+    verdict += &html::grid(&figures(grid, &chains, &answers));
+    let mut sections: Vec<(String, String, String)> =
+        vec![("verdict".into(), "Verdict".into(), verdict)];
+    for protocol in protocols(grid) {
+        let of_protocol: Vec<RunView> = (grid.cells.iter().zip(views))
+            .filter(|(cell, view)| {
+                cell.config.protocol.to_string() == protocol && !view.records.is_empty()
+            })
+            .map(|(_, view)| view.clone())
+            .collect();
+        if of_protocol.is_empty() {
+            continue;
+        }
+        let study = Study::new(&of_protocol);
+        let mut body = format!("<p class=\"about\">{}</p>\n", escape(&curves::legend(&study)));
+        for (group, figures) in html::figures(&study) {
+            let folded = !matches!(group.0, "curves" | "against");
+            let pictures = html::grid(&figures);
+            body += &match folded {
+                true => format!("<details><summary>{}</summary>\n{pictures}</details>\n", group.1),
+                false => format!("<h3>{}</h3>\n{pictures}", group.1),
+            };
+        }
+        let anchor = super::slug(&protocol);
+        sections.push((anchor, format!("Protocol {}", escape(&protocol)), body));
+    }
+    let file = format!(
+        "<details><summary>The grid file</summary><pre tabindex=\"0\">{}</pre></details>\n",
+        escape(&grid.text)
+    );
+    let manifests: BTreeSet<&str> = views.iter().map(|v| v.manifest_json.as_str()).collect();
+    let manifests: String = manifests
+        .iter()
+        .filter(|text| !text.is_empty())
+        .map(|text| format!("<pre tabindex=\"0\">{}</pre>\n", escape(text)))
+        .collect();
+    let machines =
+        format!("<details><summary>Manifests of the cells</summary>{manifests}</details>\n");
+    sections.push(("provenance".into(), "Provenance".into(), file + &machines));
+    let sections: Vec<(&str, &str, String)> = (sections.iter())
+        .map(|(anchor, heading, body)| (anchor.as_str(), heading.as_str(), body.clone()))
+        .collect();
+    html::shell("Model collapse study", &escape(&grid.name), &facts, html::STYLE, &sections)
+}
+
+fn protocols(grid: &Grid) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for cell in &grid.cells {
+        let protocol = cell.config.protocol.to_string();
+        if !all.contains(&protocol) {
+            all.push(protocol);
+        }
+    }
+    all
+}
+
+fn words(grid: &Grid, answer: &Answer) -> String {
+    let contrast = &answer.contrast;
+    let what = match &contrast.measure {
+        Measure::Onset => "time to failure".to_owned(),
+        Measure::Last(metric) => {
+            format!("{} at the last generation", super::compare::meaning(metric))
+        }
+    };
+    let (arm, against) = (contrast.arm.to_string(), contrast.against.to_string());
+    let head = format!(
+        "<b>{}</b>: {} of {} relative to {}, protocol {}",
+        escape(&contrast.name),
+        escape(&what),
+        escape(&arm),
+        escape(&against),
+        contrast.protocol
+    );
+    let Some(estimate) = answer.log_ratio else {
+        return format!("{head}: no pair of chains is finished.");
+    };
+    let ratio = estimate.map(f64::exp);
+    let Some((low, high)) = ratio.interval else {
+        return format!(
+            "{head}: × {} with one seed, which says nothing of others.",
+            short(ratio.mean)
+        );
+    };
+    let verdict = match (answer.adjusted_p, estimate.mean >= 0.0) {
+        (Some(p), true) if p < 0.05 => "larger, by an interval that survives Holm",
+        (Some(p), false) if p < 0.05 => "smaller, by an interval that survives Holm",
+        _ => "not told apart",
+    };
+    let power = answer.detectable.map_or(String::new(), |least| {
+        format!(
+            " With as many seeds a ratio of {} is seen in four of five studies.",
+            short(least.exp())
+        )
+    });
+    let censored = match (answer.censored, grid.onset.is_some()) {
+        (0, _) | (_, false) => String::new(),
+        (n, true) => format!(" {} had not failed at the end.", count(n, "chain")),
+    };
+    format!(
+        "{head}: × {} [{}, {}], {}, p {} after Holm: {verdict}.{power}{censored}",
+        short(ratio.mean),
+        short(low),
+        short(high),
+        count(ratio.n, "pair"),
+        short(answer.adjusted_p.unwrap_or(1.0)),
+    )
+}
+
+/// One row of a forest plot of ratios.
+struct Row {
+    label: String,
+    colour: usize,
+    log_ratio: Estimate,
+}
+
+fn contrasts(answers: &[Answer]) -> Option<Figure> {
+    let rows: Vec<Row> = (answers.iter().enumerate())
+        .filter_map(|(index, answer)| {
+            let label = answer.contrast.name.clone();
+            Some(Row { label, colour: index % 8, log_ratio: answer.log_ratio? })
+        })
+        .collect();
+    let caption = "The contrasts named before the run. An interval that crosses the dashed line does not \
+                   tell the two arms apart; what survives Holm's adjustment is said above.";
+    forest(
+        "primary_contrasts",
+        "Primary contrasts",
+        "ratio, 95 % t interval over seeds",
+        &rows,
+        caption,
+    )
+}
+
+/// Times to failure of every arm relative to `ce`, paired by seed.
+fn onset_ratios(grid: &Grid, chains: &[ChainOf], protocol: &str) -> Option<Figure> {
+    let rule = grid.onset.as_ref()?;
+    let place = |chain: &ChainOf| -> Option<(f64, bool)> {
+        let onset = onset(chain, rule, Axis::Generations)?;
+        Some((onset.place().max(0.5), matches!(onset, Onset::Right(_))))
+    };
+    let here: Vec<&ChainOf> =
+        chains.iter().filter(|chain| chain.protocol.to_string() == protocol).collect();
+    let mut arms = Vec::new();
+    for chain in &here {
+        if !arms.contains(&chain.arm) {
+            arms.push(chain.arm);
+        }
+    }
+    let base = arms.iter().find(|arm| arm.to_string() == "ce").copied()?;
+    let mut never = 0;
+    let mut rows = Vec::new();
+    for (index, arm) in arms.into_iter().filter(|arm| *arm != base).enumerate() {
+        let mut pairs = Vec::new();
+        for chain in here.iter().filter(|chain| chain.arm == arm) {
+            let other = here.iter().find(|other| other.arm == base && other.seed == chain.seed);
+            if let (Some(a), Some(b)) = (place(chain), other.and_then(|other| place(other))) {
+                never += usize::from(a.1) + usize::from(b.1);
+                pairs.push((a.0, b.0));
+            }
+        }
+        if let Some(log_ratio) = interval::paired_log_ratio(&pairs) {
+            rows.push(Row { label: arm.to_string(), colour: (index + 1) % 8, log_ratio });
+        }
+    }
+    let caption = format!(
+        "Time to failure in generations divided by that of ce, geometric mean over paired seeds with its 95 % \
+         t interval. Failure: {}. In {never} cases one of a pair had not failed by the last generation and \
+         counts with it.",
+        rule.words()
+    );
+    let title = format!("Time to failure relative to ce, {protocol}");
+    let name = format!("onset_{}", super::slug(protocol));
+    forest(&name, &title, "right of the line: failed later than ce", &rows, &caption)
+}
+
+fn forest(name: &str, title: &str, subtitle: &str, rows: &[Row], caption: &str) -> Option<Figure> {
+    let longest = rows.iter().map(|row| row.label.chars().count().min(34)).max()?;
+    let mut svg = Svg::new(620.0, 0.0, title);
+    let top = svg.heading(title, subtitle) + 10.0;
+    let left = (12.0 + 6.6 * longest as f64).max(60.0);
+    let bottom = top + 30.0 * rows.len() as f64;
+    svg.fit(bottom + 38.0);
+    let plot = Plot { left, top, right: 560.0, bottom };
+    let ends: Vec<f64> = (rows.iter())
+        .flat_map(|row| {
+            let estimate = row.log_ratio.map(f64::exp);
+            let (low, high) = estimate.interval.unwrap_or((estimate.mean, estimate.mean));
+            [low.max(1e-3), high.min(1e3), 1.0]
+        })
+        .collect();
+    let x = Scale::logarithmic(&ends, plot.left, plot.right)
+        .or_else(|| Scale::linear(ends.iter().copied(), plot.left, plot.right))?;
+    let ticks = x.ticks(5);
+    for (value, _) in &ticks {
+        svg.line("grid", (x.at(*value), plot.top), (x.at(*value), plot.bottom));
+    }
+    svg.line("rule", (x.at(1.0), plot.top), (x.at(1.0), plot.bottom));
+    svg.x_axis(plot, &x, &ticks, "ratio (logarithmic)");
+    for (index, row) in rows.iter().enumerate() {
+        let y = plot.top + 15.0 + 30.0 * index as f64;
+        let estimate = row.log_ratio.map(f64::exp);
+        let colour = row.colour;
+        svg.text(&format!("label f{colour}"), "start", (0.0, y + 4.0), &cut(&row.label, 34));
+        if let Some((low, high)) = estimate.interval {
+            let ends = (x.at(low.max(1e-3)), x.at(high.min(1e3)));
+            svg.line(&format!("whisker s{colour}"), (ends.0, y), (ends.1, y));
+        }
+        let interval = super::compare::bracket(&estimate);
+        let hover = format!(
+            "{}: × {} {interval}, {}",
+            row.label,
+            short(estimate.mean),
+            count(estimate.n, "pair")
+        );
+        svg.mark(colour, (x.at(estimate.mean), y), &hover);
+        svg.text(
+            "label",
+            "start",
+            (plot.right + 8.0, y + 4.0),
+            &format!("× {}", short(estimate.mean)),
+        );
+    }
+    Some(Figure { name: name.into(), svg, caption: caption.into() })
+}
