@@ -5,4 +5,5 @@ mod collapse;
 mod conformance;
 mod cuda;
 mod golden;
+mod grid;
 mod laws;

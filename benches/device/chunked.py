@@ -13,10 +13,11 @@ def chunk_rows(n, c, v):
     return 1 << (rows - 1).bit_length()
 
 
-def forward_backward(torch, x, weight, targets):
-    """Mean loss, dx in the storage of x, dW in f32."""
+def forward_backward(torch, x, weight, targets, rows=None):
+    """Mean loss, dx in the storage of x, dW in f32. Without `rows` a chunk has as many as
+    [chunk_rows] says, which are few where the vocabulary is much larger than the channels."""
     n, c = x.shape
-    rows = chunk_rows(n, c, weight.shape[0])
+    rows = rows or chunk_rows(n, c, weight.shape[0])
     dx = torch.empty_like(x)
     dweight = torch.zeros(weight.shape, dtype=torch.float32, device=x.device)
     loss = torch.zeros((), dtype=torch.float32, device=x.device)

@@ -23,7 +23,7 @@ RIVALS = {
     "attention_forward": ["SDPA flash", "SDPA cuDNN", "SDPA"],
     "attention_backward": ["SDPA flash", "SDPA cuDNN", "SDPA"],
     "classifier_forward": [EAGER, COMPILED],
-    "classifier_forward_backward": [EAGER, COMPILED, "chunked (Liger-style)"],
+    "classifier_forward_backward": [EAGER, COMPILED, "chunked (Liger-style)", "chunked, 1024 rows"],
     "rows_gather": [EAGER],
     "decode_forward": ["SDPA"],
     "adamw_step": ["fused AdamW"],
@@ -142,7 +142,8 @@ def classifier(torch, entry, shape, normal, below, rival):
     x, weight = normal(n, c), normal(v, c, deviation=1.5 / c**0.5)
     targets = below(v, n)
     if rival.startswith("chunked"):
-        return lambda: chunked.forward_backward(torch, x, weight, targets)
+        rows = 1024 if rival.endswith("1024 rows") else None
+        return lambda: chunked.forward_backward(torch, x, weight, targets, rows)
     loss = lambda x, w: F.cross_entropy((x @ w.t()).float(), targets)
     loss = compiled(torch, loss, rival)
     if entry["kernel"] == "classifier_forward":

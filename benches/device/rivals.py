@@ -56,7 +56,7 @@ def measure_operators(torch, clock, tasks, deadline):
             continue
         try:
             work = operators.make(torch, entry, rival)
-            result = clock.measure(work)
+            result = clock.measure(work, replay=rival == operators.COMPILED)
         except Exception as error:  # one rival's failure is a result, not the end
             result = {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"}
         known[key] = {"rival": rival, **result}
@@ -197,18 +197,30 @@ def main():
 
     torch._functorch.config.donated_buffer = False
     begin = time.monotonic()
-    # A third of the time belongs to the step.
-    share = options.seconds * (2 / 3 if step else 1)
-    found, left = measure_operators(torch, Clock(torch), tasks, begin + share)
-    steps, more = measure_steps(torch, step, begin + options.seconds) if step else ([], [])
-    left += more
+    # What compiles comes last, and whatever is there is written down before each part, so that a run
+    # that is cut loses little. A third of the time belongs to the step.
+    end = begin + options.seconds
+    quick = [task for task in tasks if task[2] != operators.COMPILED]
+    slow = [task for task in tasks if task[2] == operators.COMPILED]
+    found, left = measure_operators(torch, Clock(torch), quick, begin + options.seconds / 3)
+    save(torch, options.results, kernels, step, found, [], left)
+    steps, more = measure_steps(torch, step, begin + 2 / 3 * options.seconds) if step else ([], [])
+    save(torch, options.results, kernels, step, found, steps, left + more)
+    compiled, most = measure_operators(torch, Clock(torch), slow, end)
+    for case, results in compiled.items():
+        found.setdefault(case, []).extend(results)
+    print(save(torch, options.results, kernels, step, found, steps, left + more + most))
+
+
+def save(torch, folder, kernels, step, found, steps, left):
+    """Writes rivals.json and rivals.md as far as there are results; returns the latter."""
     name = torch.cuda.get_device_name()
     table = goals.rows(kernels, found) + (goals.step_rows(step, steps) if step else [])
     record = {
         "device": name, "torch": torch.__version__, "cuda": torch.version.cuda,
         "operators": found, "step": steps, "not_measured": left, "table": table,
     }
-    with open(os.path.join(options.results, "rivals.json"), "w") as file:
+    with open(os.path.join(folder, "rivals.json"), "w") as file:
         json.dump(record, file, indent=1)
     head = [
         "# Beside PyTorch", "",
@@ -222,9 +234,9 @@ def main():
         head.insert(2, f"**The two ran on different cards: {name}, {kernels['device']['name']}.**\n")
     tail = ["", "Not measured, for lack of time: " + "; ".join(left) + "."] if left else []
     text = "\n".join(head) + "\n" + goals.markdown(table) + "\n".join(tail) + "\n"
-    with open(os.path.join(options.results, "rivals.md"), "w") as file:
+    with open(os.path.join(folder, "rivals.md"), "w") as file:
         file.write(text)
-    print(text)
+    return text
 
 
 if __name__ == "__main__":

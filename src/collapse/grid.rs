@@ -1,8 +1,9 @@
 //! A study: arms × protocols × seeds as a list of runs.
 //!
 //! A grid file has a table `settings` (what `collapse --config` takes, without losses, protocol and
-//! seeds), some tables `part` (protocols × losses × seeds), and what is to be concluded, named before
-//! anything runs: the table `onset` and up to four tables `contrast`.
+//! seeds), some tables `part` (protocols × losses × seeds, with `settings` of their own on top), and
+//! what is to be concluded, named before anything runs: the table `onset` and up to four tables
+//! `contrast`.
 //!
 //! The unit of work is the cell, one protocol and one seed with all arms that any part asks for there:
 //! arms that are matched to others find them in the same cell, and paired chains share their machine.
@@ -70,6 +71,16 @@ struct Part {
     protocols: Vec<Protocol>,
     losses: Vec<String>,
     seeds: Seeds,
+    #[serde(default)]
+    settings: Table,
+}
+
+/// A cell as the parts ask for it.
+struct Place {
+    seed: u64,
+    protocol: Protocol,
+    losses: Vec<String>,
+    settings: Table,
 }
 
 /// How many seeds from 1 on, or which.
@@ -100,13 +111,15 @@ impl Grid {
         let file: File = toml::from_str(text).map_err(|cause| {
             refuse(cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
         })?;
-        for key in ["losses", "protocol", "seeds"] {
-            if file.settings.contains_key(key) {
-                return Err(refuse(format!("[settings] has {key}, which belongs into a [[part]]")));
-            }
-        }
-        let mut places: Vec<(u64, Protocol, Vec<String>)> = Vec::new();
+        let mut places: Vec<Place> = Vec::new();
         for part in &file.part {
+            for key in ["losses", "protocol", "seeds"] {
+                if file.settings.contains_key(key) || part.settings.contains_key(key) {
+                    return Err(refuse(format!(
+                        "settings have {key}, which belongs into a [[part]]"
+                    )));
+                }
+            }
             let seeds = match &part.seeds {
                 Seeds::Count(count) => (1..=*count).collect(),
                 Seeds::List(list) => list.clone(),
@@ -116,19 +129,26 @@ impl Grid {
             }
             for &seed in &seeds {
                 for &protocol in &part.protocols {
-                    let place =
-                        places.iter_mut().find(|place| (place.0, place.1) == (seed, protocol));
-                    let place = match place {
-                        Some(place) => place,
-                        None => {
-                            places.push((seed, protocol, Vec::new()));
-                            places.last_mut().expect("grid::parse has just pushed")
+                    let same =
+                        |place: &&mut Place| (place.seed, place.protocol) == (seed, protocol);
+                    match places.iter_mut().find(same) {
+                        Some(place) if place.settings != part.settings => {
+                            return Err(refuse(format!(
+                                "two parts have seed {seed} under {protocol} with different settings"
+                            )));
                         }
-                    };
-                    for loss in &part.losses {
-                        if !place.2.contains(loss) {
-                            place.2.push(loss.clone());
+                        Some(place) => {
+                            let new =
+                                part.losses.iter().filter(|loss| !place.losses.contains(loss));
+                            let new: Vec<String> = new.cloned().collect();
+                            place.losses.extend(new);
                         }
+                        None => places.push(Place {
+                            seed,
+                            protocol,
+                            losses: part.losses.clone(),
+                            settings: part.settings.clone(),
+                        }),
                     }
                 }
             }
@@ -137,7 +157,7 @@ impl Grid {
             return Err(refuse("it has no [[part]]".into()));
         }
         // Seed by seed, so that whatever is finished early is balanced.
-        places.sort_by_key(|place| place.0);
+        places.sort_by_key(|place| place.seed);
         let cells = places.into_iter().map(|place| cell(&file.settings, place, what));
         let grid = Self {
             name: file.name,
@@ -188,18 +208,19 @@ impl Grid {
     }
 }
 
-fn cell(settings: &Table, place: (u64, Protocol, Vec<String>), what: &str) -> Result<Cell> {
-    let (seed, protocol, losses) = place;
+fn cell(settings: &Table, place: Place, what: &str) -> Result<Cell> {
+    let Place { seed, protocol, losses, settings: of_part } = place;
     let mut more = Table::new();
     more.insert("protocol".into(), Value::String(protocol.to_string()));
     more.insert("losses".into(), Value::Array(losses.into_iter().map(Value::String).collect()));
-    let seed_value = i64::try_from(seed).map_err(|_| {
+    let number = i64::try_from(seed).map_err(|_| {
         Error::input(format!(
             "{what} cannot be used: the seed {seed} is too large; use one below 2^63."
         ))
     })?;
-    more.insert("seeds".into(), Value::Array(vec![Value::Integer(seed_value)]));
-    let config = resolve(&[(what.into(), settings.clone()), (what.into(), more)])?;
+    more.insert("seeds".into(), Value::Array(vec![Value::Integer(number)]));
+    let layers = [settings.clone(), of_part, more].map(|table| (what.to_owned(), table));
+    let config = resolve(&layers)?;
     let name = format!("{}-seed{seed}-{}", protocol.to_string().replace(':', "-"), hash(&config)?);
     Ok(Cell { name, config })
 }

@@ -5,8 +5,13 @@ use super::record::GenerationRecord;
 use super::write::Written;
 use crate::cpu::Real;
 use crate::loss::{Loss, Rule};
+use crate::measure::calibration::Calibration;
 use crate::measure::confidence::Confidence;
-use crate::measure::diversity::{distinct, vocabulary_alive};
+use crate::measure::diversity::{distinct, self_repetition, vocabulary_alive};
+use crate::measure::evenness::{
+    DECILES, bigram_jensen_shannon_nats, decile_mass, gini, hill, jensen_shannon_nats, simpson,
+    total_variation, zipf_exponent,
+};
 use crate::measure::histogram::Histogram;
 use crate::measure::retention::{Scoring, accuracy, scores};
 use crate::model::{Activations, Gpt, RowScores};
@@ -18,6 +23,10 @@ use std::collections::BTreeMap;
 
 /// Rows of toy documents whose logits are held at once.
 const TOGETHER: usize = 64;
+/// Held-out tokens whose whole laws are looked at.
+const CALIBRATED: usize = 4096;
+/// Logits that are held at once there.
+const LOGITS: usize = 1 << 23;
 
 /// Sets a metric unless it is undefined; JSON has no NaN, so one that is not finite stays absent.
 pub fn set(metrics: &mut BTreeMap<String, f64>, name: &str, value: impl Into<Option<f64>>) {
@@ -37,11 +46,18 @@ pub fn real_text<T: Tier>(
     let scores = score_blocks(model, &blocks, &loss.rule(1.0))?;
     let nats = mean(&scores.nll);
     set(&mut record.metrics, "heldout_nats", nats);
+    set(&mut record.metrics, "heldout_perplexity", nats.exp());
+    if corpus.heldout_bytes() > 0 {
+        // The nats of every held-out token, those in the tail that fills no block at the mean.
+        let bits = nats / std::f64::consts::LN_2 * (corpus.heldout().len() - 1) as f64;
+        set(&mut record.metrics, "heldout_bits_per_byte", bits / corpus.heldout_bytes() as f64);
+    }
     set(&mut record.metrics, "kept_fraction_real", kept_fraction(&scores, loss));
     record.p_histogram_real = shares(&scores);
     if !nats.is_finite() {
         return Ok(false);
     }
+    calibration(&mut record.metrics, model, corpus.heldout())?;
     if let Some(world) = corpus.toy() {
         toy_knowledge(&mut record.metrics, model, world, corpus.heldout())?;
     }
@@ -67,11 +83,24 @@ pub fn own_text<T: Tier>(
     for n in 1..=3 {
         set(metrics, &format!("distinct_{n}"), distinct(documents.iter().copied(), n));
     }
+    set(metrics, "self_repetition", self_repetition(documents.iter().copied()));
+    let of_real = split_documents(real, end, true);
+    set(metrics, "bigram_js_nats", bigram_jensen_shannon_nats(&documents, &of_real));
     let real = Histogram::from_tokens(vocab, &real[1..])?;
     let synthetic = Histogram::from_tokens(vocab, &stream[1..])?;
     set(metrics, "kl_synthetic_real_nats", synthetic.kl_nats(&real));
     set(metrics, "kl_real_synthetic_nats", real.kl_nats(&synthetic));
+    set(metrics, "js_nats", jensen_shannon_nats(&synthetic, &real));
+    set(metrics, "total_variation", total_variation(&synthetic, &real));
     set(metrics, "token_entropy_nats", synthetic.entropy_nats());
+    set(metrics, "simpson", simpson(&synthetic));
+    set(metrics, "hill_2", hill(&synthetic, 2.0));
+    set(metrics, "gini", gini(&synthetic));
+    set(metrics, "zipf_exponent", zipf_exponent(&synthetic));
+    if let Some(masses) = decile_mass(&real, &synthetic) {
+        set(metrics, "common_decile_mass", masses[0]);
+        set(metrics, "rare_decile_mass", masses[DECILES - 1]);
+    }
     set(metrics, "vocabulary_alive", vocabulary_alive(&real, &synthetic));
     if let Some(world) = corpus.toy() {
         toy_text(metrics, world, &documents);
@@ -82,9 +111,42 @@ pub fn own_text<T: Tier>(
         let blocks = Blocks::new(scored, t, "generated text")?;
         let scores = score_blocks(model, &blocks, &loss.rule(1.0))?;
         set(metrics, "self_nats", mean(&scores.nll));
+        set(metrics, "surplexity", mean(&scores.nll).exp());
         set(metrics, "kept_fraction_synthetic", kept_fraction(&scores, loss));
         record.p_histogram_synthetic = shares(&scores);
     }
+    Ok(())
+}
+
+/// How sure the model is of its likeliest token, and how often that is the one that comes, over the
+/// first [`CALIBRATED`] held-out tokens.
+fn calibration<T: Tier>(
+    metrics: &mut BTreeMap<String, f64>,
+    model: &Gpt<T>,
+    heldout: &[u32],
+) -> Result<()> {
+    let (t, v) = (model.config.context, model.config.vocab);
+    let count = ((heldout.len() - 1) / t).min(CALIBRATED.div_ceil(t));
+    let rows = (LOGITS / (t * v)).clamp(1, count.max(1));
+    let mut measured = Calibration::default();
+    for first in (0..count).step_by(rows) {
+        let some = rows.min(count - first);
+        let tokens = &heldout[first * t..(first + some) * t];
+        let targets = &heldout[first * t + 1..(first + some) * t + 1];
+        let mut acts = Activations::new(&model.tier, &model.config, some, t, false)?;
+        let logits = model.logits(&mut acts, tokens, t)?;
+        for (logits, &target) in logits.chunks_exact(v).zip(targets) {
+            let (top, most) =
+                (logits.iter().enumerate()).fold((0, f64::NEG_INFINITY), |best, (token, z)| {
+                    if z.wide() > best.1 { (token, z.wide()) } else { best }
+                });
+            let sum: f64 = logits.iter().map(|z| libm::exp(z.wide() - most)).sum();
+            measured.push(1.0 / sum, top == target as usize);
+        }
+    }
+    set(metrics, "calibration_error", measured.error());
+    set(metrics, "top_probability", measured.confidence());
+    set(metrics, "top_accuracy", measured.accuracy());
     Ok(())
 }
 

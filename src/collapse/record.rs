@@ -56,6 +56,15 @@ pub struct TrainPoint {
 /// neither (0).
 pub const METRICS: &[(&str, &str, i8)] = &[
     ("heldout_nats", "cross entropy on held-out real text, nats per token", -1),
+    ("heldout_perplexity", "exp of heldout_nats", -1),
+    ("heldout_bits_per_byte", "cross entropy on held-out real text, bits per byte of it", -1),
+    (
+        "calibration_error",
+        "expected calibration error on held-out text, 20 bins of the top probability",
+        -1,
+    ),
+    ("top_probability", "mean of the largest probability on held-out text", 0),
+    ("top_accuracy", "share of held-out tokens that the model thought likeliest", 1),
     ("self_nats", "cross entropy of the model on its own text, nats per token", 0),
     ("excess_nats", "toy world: mean KL(truth || model) per token, nats", -1),
     (
@@ -73,10 +82,29 @@ pub const METRICS: &[(&str, &str, i8)] = &[
     ("true_fact_share", "toy world: share of generated fact statements that are true", 1),
     ("kl_synthetic_real_nats", "KL(synthetic || real) of token histograms, floor 1e-10, nats", -1),
     ("kl_real_synthetic_nats", "KL(real || synthetic) of token histograms, floor 1e-10, nats", -1),
+    ("js_nats", "Jensen-Shannon divergence of token histograms, generated and real, nats", -1),
+    ("total_variation", "total variation of token histograms, generated and real", -1),
+    ("bigram_js_nats", "Jensen-Shannon divergence of bigrams, generated and real, nats", -1),
     ("token_entropy_nats", "entropy of the token histogram of the generated text, nats", 0),
     ("distinct_1", "distinct unigrams / unigrams in the generated text", 0),
     ("distinct_2", "distinct bigrams / bigrams in the generated text", 0),
     ("distinct_3", "distinct trigrams / trigrams in the generated text", 0),
+    ("self_repetition", "share of four-grams that their document had before", -1),
+    ("surplexity", "perplexity of the model on its own text, exp of self_nats", 0),
+    ("simpson", "sum of squared token shares in the generated text", 0),
+    ("hill_2", "Hill number of order 2: effective number of tokens in the generated text", 0),
+    ("gini", "Gini coefficient of the token counts of the generated text", 0),
+    ("zipf_exponent", "minus the slope of ln count over ln rank in the generated text", 0),
+    (
+        "rare_decile_mass",
+        "share of generated tokens in the rarest tenth of the real text's mass",
+        1,
+    ),
+    (
+        "common_decile_mass",
+        "share of generated tokens in the most frequent tenth of the real text's mass",
+        0,
+    ),
     (
         "vocabulary_alive",
         "share of the real text's token types that occur in the generated text",

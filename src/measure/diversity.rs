@@ -24,6 +24,20 @@ pub fn distinct<'a>(documents: impl IntoIterator<Item = &'a [u32]>, n: usize) ->
     (all > 0).then(|| grams.len() as f64 / all as f64)
 }
 
+/// The share of four-grams that occurred earlier in the same document. `None` where no document has
+/// four tokens.
+pub fn self_repetition<'a>(documents: impl IntoIterator<Item = &'a [u32]>) -> Option<f64> {
+    let (mut all, mut fresh) = (0, 0);
+    for document in documents {
+        let mut grams: Vec<&[u32]> = document.windows(4).collect();
+        all += grams.len();
+        grams.sort_unstable();
+        grams.dedup();
+        fresh += grams.len();
+    }
+    (all > 0).then(|| (all - fresh) as f64 / all as f64)
+}
+
 /// The share of the real text's token types that occur in the generated text.
 ///
 /// Types that only the generated text has count neither way. `None` without real tokens or where
@@ -56,6 +70,14 @@ mod tests {
         let documents: [&[u32]; 3] = [&[1], &[2], &[]];
         assert_eq!(distinct(documents, 2), None);
         assert_eq!(distinct(documents, 1), Some(1.0));
+    }
+
+    #[test]
+    fn repetition_counts_what_a_document_says_again() {
+        // 1212 2121 1212 2121: two of four are old; the second document begins anew.
+        let documents: [&[u32]; 2] = [&[1, 2, 1, 2, 1, 2, 1], &[1, 2, 1, 2]];
+        assert_eq!(self_repetition(documents), Some(2.0 / 5.0));
+        assert_eq!(self_repetition([&[1u32, 2][..]]), None);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! Every measure returns `None` where it is not defined (no tokens, no pairs) instead of a NaN.
 
+pub mod calibration;
 pub mod confidence;
 pub mod diversity;
+pub mod evenness;
 pub mod histogram;
 pub mod interval;
 pub mod onset;

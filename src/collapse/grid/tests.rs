@@ -72,6 +72,7 @@ fn nonsense_is_refused_by_name() {
         ("generations = 4", "generatoins = 4", "generatoins"),
         ("generations = 4", "seeds = 4", "belongs into a [[part]]"),
         ("seeds = 3", "seeds = 0", "no seeds"),
+        ("seeds = [2, 9]", "seeds = [2, 9]\nsettings.generations = 7", "different settings"),
         ("seeds = 3", "seeds = [\"a\"]", "Seeds"),
         ("\"tce:0.9\", \"random", "\"random", "name tce:0.9 among the losses"),
         ("against = \"ce\"", "against = \"linear:1\"", "no part has both"),
