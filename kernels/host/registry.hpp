@@ -54,8 +54,8 @@ bool export_kernel(const char* name, int threads) {
   return true;
 }
 
-// The machine of this operating system thread: the blocks of a cluster, each made when it is first
-// needed and kept until the thread ends.
+// The machine of this operating system thread: the blocks of a cluster, made when they are first needed.
+// The first is kept until the thread ends, the others as long as the launch.
 struct Owner {
   Cluster cluster{};
   ~Owner() {
@@ -168,5 +168,10 @@ FORTIFAI_ENTRY inline int fortifai_run(int kernel, const unsigned grid[3], unsig
   int result = shim::run_blocks(blocks, first_block, last_block, seed);
   shim::released(shim::launch_token());
   for (int rank = 0; rank < blocks.size; rank++) blocks.blocks[rank]->fibers.forget_contexts();
+  // Stacks take two mappings each, of which a process has some ten thousands; few kernels have clusters.
+  for (int rank = 1; rank < blocks.size; rank++) {
+    delete blocks.blocks[rank];
+    blocks.blocks[rank] = nullptr;
+  }
   return result;
 }
