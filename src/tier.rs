@@ -35,6 +35,14 @@ pub struct Affine {
     pub bias: Span,
 }
 
+impl Affine {
+    /// With an empty bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: Span { len: 0, ..self.bias }, ..self }
+    }
+}
+
 /// Shape of a linear layer: `[n, c] → [n, oc]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinearShape {
@@ -234,7 +242,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()>;
-    /// Adds to `dx` and to the gradients of weight and bias.
+    /// `dx ← dout Wᵀ` (overwritten: nothing else feeds `x`), and adds to the gradients of weight and
+    /// bias; an empty bias has none.
     fn linear_backward(
         &self,
         dx: &mut Self::Act,
@@ -256,7 +265,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
         shape: LinearShape,
     ) -> Result<()>;
     /// `dpre ← gelu'(pre) ∘ (dout Wᵀ)` (overwritten: nothing else feeds `pre`), and adds to the
-    /// gradients of weight and bias; `activated` is scratch.
+    /// gradients of weight and bias, and `Σ_rows dpre` to that of `before`, the bias that `pre` was made
+    /// with; `activated` is scratch.
     fn gelu_linear_backward(
         &self,
         dpre: &mut Self::Act,
@@ -266,6 +276,7 @@ pub trait Tier: Clone + Send + Sync + 'static {
         pre: &Self::Act,
         params: &Self::Param,
         affine: Affine,
+        before: Span,
         shape: LinearShape,
     ) -> Result<()>;
     /// A weight `[c, oc]`, or `[oc, c]` if `transposed`, in the layout that suits products with few

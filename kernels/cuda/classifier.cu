@@ -8,25 +8,25 @@
 // A row with a = b = 0 is dropped: it gets no place among the rows that the backward products see.
 //
 // The launcher works through the rows a chunk at a time; per chunk
-//     logits = x Wᵀ                               a product, f32
-//     classifier_statistics                       one block per row, one pass over the logits
-//     classifier_place                            one block: kept rows get places in order
-//     classifier_gradient                         one block per row, a second pass; dz in storage
-// and when enough rows wait (decided on the device, so the host never waits)
-//     dW += dzᵀ x and dx = dz W over the waiting rows alone.
+//     logits = x Wᵀ                 a product, f32
+//     classifier_rows               one block per row: statistics, loss, and dz over the logits
+//     classifier_place              one block: an order of the kept rows without gaps
+//     classifier_move               kept rows from behind into the places of dropped ones
+//     dW += dzᵀ x and dx = dz W     over the kept rows alone; their number stays on the device
 // Rows of logits and of dz begin `stride` numbers apart, a multiple of 8 and at least V, on 16-byte
 // boundaries whatever V is.
 //
-// Bytes per logit and row, storage of s bytes: 4 written and 4 read in any case; 4 read, s written
-// and 2s read for rows that are kept. A rung that never writes logits (a product whose epilogue
-// keeps the online statistics, recomputed backward) would save these, 18 bytes in bf16, for two
-// more products of 2c operations, because dW is summed over rows and dx over the vocabulary, and
-// neither sweep can hand its tile to the other without atomics on floats. On a machine with 3 TB/s
-// and 600 TFLOP/s in bf16 at c = 768 the bytes cost 6 ps and the two products 5 ps: nothing is won,
-// exactness of skipped tiles is lost, and the chunk already bounds the memory. So it is not here.
+// Bytes per logit and row, storage of s bytes: 4 written and 4 read in any case; s written and 2s read
+// for rows that are kept. A block keeps the first `held` logits of its row in shared memory, from
+// where the gradient takes them; the others it reads once more. A rung that never writes logits (a
+// product whose epilogue keeps the online statistics, recomputed backward) would save these, 14 bytes
+// in bf16, for two more products of 2c operations, because dW is summed over rows and dx over the
+// vocabulary, and neither sweep can hand its tile to the other without atomics on floats. On a machine
+// with 3 TB/s and 600 TFLOP/s in bf16 at c = 768 the bytes cost 5 ps and the two products 5 ps: nothing
+// is won, exactness of skipped tiles is lost, and the chunk already bounds the memory. So it is not
+// here.
 #include "common.cuh"
 
-#define DROPPED 0xffffffffu
 #define LOWEST_F (-3.402823466e38f)
 
 struct alignas(16) Four {
@@ -117,8 +117,8 @@ DEVICE float logit_of(const float* z, u32 target, int v) {
   return target < u32(v) ? z[target] : __uint_as_float(0x7fffffffu);
 }
 
-// What one row leaves, from its sums.
-DEVICE void finish(float* loss, float* nll, float* probability, float* kept, Saved* saved, u32 row,
+// What one row leaves, from its sums; returns whether it has a gradient.
+DEVICE bool finish(float* loss, float* nll, float* probability, float* kept, Saved& saved, u32 row,
                    Share sum, float at_target, bool in_mask, float scale, int kind, float parameter,
                    float second, int v) {
   float own = expf(at_target - sum.top), total = sum.rest + own;
@@ -127,114 +127,18 @@ DEVICE void finish(float* loss, float* nll, float* probability, float* kept, Sav
   // −(1/V) Σ_k ln p_k, measured from the target's logit so that a common offset costs no digits.
   float uniform = (log_total - (at_target - sum.top)) - sum.centred / float(v);
   RowLoss row_is = row_loss(kind, parameter, second, p, q, minus_ln_p, uniform, in_mask);
+  bool keep = row_is.a != 0.0f || row_is.b != 0.0f;
   loss[row] = row_is.f;
   nll[row] = minus_ln_p;
   probability[row] = p;
-  kept[row] = row_is.a != 0.0f || row_is.b != 0.0f ? 1.0f : 0.0f;
-  if (!saved) return;
+  kept[row] = keep ? 1.0f : 0.0f;
   float a = row_is.a * scale, b = row_is.b * scale;
-  saved[row] = {sum.top, (a + b) / total, b / float(v), b * (p - 1.0f / float(v)) - a * q};
+  saved = {sum.top, (a + b) / total, b / float(v), b * (p - 1.0f / float(v)) - a * q};
+  return keep;
 }
-
-// The largest logit and the sum are kept online, so that the row is read once; each thread's sum is
-// brought to the row's largest once, at the end. Sums: V / threads terms per thread, then a tree.
-KERNEL(512, classifier_statistics)
-(float* loss, float* nll, float* probability, float* kept, float* saved, const float* logits,
- const u32* targets, const u8* mask, float scale, int kind, float parameter, float second, int v,
- int stride) {
-  SHARED(float, scratch, [32]);
-  u32 row = blockIdx.x, target = targets[row];
-  const float* z = logits + u64(row) * stride;
-  float at_target = logit_of(z, target, v);
-  int threads = blockDim.x, thread = threadIdx.x, whole = v / 4 * 4;
-  Share share = {LOWEST_F, 0.0f, 0.0f};
-#pragma unroll 4
-  for (int k = 4 * thread; k < whole; k += 4 * threads) {
-    Four four = *reinterpret_cast<const Four*>(z + k);
-    take<4>(share, four.values, k, target, at_target);
-  }
-  int last = whole + thread;
-  if (last < v) take<1>(share, {z[last]}, last, target, at_target);
-  Share sum;
-  sum.top = block_max(share.top, scratch);
-  sum.rest = block_sum(share.rest * expf(share.top - sum.top), scratch);
-  sum.centred = kind == SMOOTHED ? block_sum(share.centred, scratch) : 0.0f;
-  if (thread > 0) return;
-  finish(loss, nll, probability, kept, reinterpret_cast<Saved*>(saved), row, sum, at_target,
-         !mask || mask[row], scale, kind, parameter, second, v);
-}
-EXPORT(classifier_statistics)
-
-// One thread per row, two plain passes.
-KERNEL(32, classifier_statistics_naive)
-(float* loss, float* nll, float* probability, float* kept, float* saved, const float* logits,
- const u32* targets, const u8* mask, float scale, int kind, float parameter, float second, int v,
- int stride) {
-  if (threadIdx.x > 0) return;
-  u32 row = blockIdx.x, target = targets[row];
-  const float* z = logits + u64(row) * stride;
-  float at_target = logit_of(z, target, v);
-  Share sum = {LOWEST_F, 0.0f, 0.0f};
-  for (int k = 0; k < v; k++) sum.top = fmaxf(sum.top, z[k]);
-  for (int k = 0; k < v; k++) {
-    sum.rest += u32(k) == target ? 0.0f : expf(z[k] - sum.top);
-    sum.centred += z[k] - at_target;
-  }
-  finish(loss, nll, probability, kept, reinterpret_cast<Saved*>(saved), row, sum, at_target,
-         !mask || mask[row], scale, kind, parameter, second, v);
-}
-EXPORT(classifier_statistics_naive)
-
-// Places for the kept rows of a chunk behind those that wait: place[row] and waiting[place] are
-// inverse, rows stay in ascending order. state = {rows waiting, rows to be multiplied now}; the
-// latter is not zero once `most` wait or the chunk is the last. `start` is the chunk's first row.
-KERNEL(1024, classifier_place)
-(u32* place, u32* waiting, u32* state, const float* kept, int start, int n, int most, int first,
- int last) {
-  SHARED(u32, totals, [32]);
-  int thread = threadIdx.x, warp = thread / 32, lane = thread % 32, warps = blockDim.x / 32;
-  u32 before = first ? 0 : state[0];
-  for (int base = 0; base < n; base += blockDim.x) {
-    int row = base + thread;
-    bool keep = row < n && kept[row] != 0.0f;
-    u32 votes = __ballot_sync(FULL, keep);
-    __syncthreads();
-    if (lane == 0) totals[warp] = __popc(votes);
-    __syncthreads();
-    u32 offset = before + __popc(votes & ((1u << lane) - 1));
-    for (int other = 0; other < warps; other++) {
-      if (other < warp) offset += totals[other];
-      before += totals[other];
-    }
-    if (keep) waiting[offset] = start + row;
-    if (row < n) place[row] = keep ? offset : DROPPED;
-  }
-  if (thread > 0) return;
-  bool now = before >= u32(most) || last;
-  state[0] = now ? 0 : before;
-  state[1] = now ? before : 0;
-}
-EXPORT(classifier_place)
-
-KERNEL(32, classifier_place_naive)
-(u32* place, u32* waiting, u32* state, const float* kept, int start, int n, int most, int first,
- int last) {
-  if (threadIdx.x > 0) return;
-  u32 count = first ? 0 : state[0];
-  for (int row = 0; row < n; row++) {
-    place[row] = DROPPED;
-    if (kept[row] == 0.0f) continue;
-    waiting[count] = start + row;
-    place[row] = count++;
-  }
-  bool now = count >= u32(most) || last;
-  state[0] = now ? 0 : count;
-  state[1] = now ? count : 0;
-}
-EXPORT(classifier_place_naive)
 
 DEVICE act gradient(Saved row, float z, int k, u32 target) {
-  return to_act(u32(k) == target ? row.at_target : expf(z - row.top) * row.slope - row.floor);
+  return to_act(u32(k) == target ? row.at_target : fmaf(expf(z - row.top), row.slope, -row.floor));
 }
 
 // Numbers of storage in 16 bytes.
@@ -242,43 +146,202 @@ DEVICE act gradient(Saved row, float z, int k, u32 target) {
 struct alignas(16) Piece {
   act values[WIDTH];
 };
+// Fours that a thread asks for at a time.
+#define BATCH 4
 
-// dz of the kept rows at their places, 16 bytes at a time, and zeros from V up to the stride.
-KERNEL(512, classifier_gradient)
-(act* dz, const float* saved, const float* logits, const u32* targets, const u32* place, int v,
- int stride) {
-  u32 row = blockIdx.x, to = place[row];
-  if (to == DROPPED) return;
-  u32 target = targets[row];
-  Saved of = reinterpret_cast<const Saved*>(saved)[row];
-  const float* z = logits + u64(row) * stride;
-  act* out = dz + u64(to) * stride;
-#pragma unroll 2
-  for (int k = WIDTH * threadIdx.x; k < stride; k += WIDTH * blockDim.x) {
+// A thread's share of a row, of which the first `held` numbers are kept in shared memory.
+DEVICE Share share_of(const float* z, float* holds, int held, int target, float at_target, int v) {
+  int threads = blockDim.x, thread = threadIdx.x, whole = v / 4 * 4;
+  Share share = {LOWEST_F, 0.0f, 0.0f};
+  for (int start = 4 * thread; start < whole; start += 4 * BATCH * threads) {
+    Four fours[BATCH];
+#pragma unroll
+    for (int i = 0; i < BATCH; i++) {
+      int k = start + i * 4 * threads;
+      if (k < whole) fours[i] = *reinterpret_cast<const Four*>(z + k);
+    }
+#pragma unroll
+    for (int i = 0; i < BATCH; i++) {
+      int k = start + i * 4 * threads;
+      if (k >= whole) break;
+      if (k < held) *reinterpret_cast<Four*>(holds + k) = fours[i];
+      take<4>(share, fours[i].values, k, target, at_target);
+    }
+  }
+  int last = whole + thread;
+  if (last < v) {
+    float end = z[last];
+    if (last < held) holds[last] = end;
+    take<1>(share, {end}, last, target, at_target);
+  }
+  return share;
+}
+
+// dz of a row over its logits, and zeros from V up to the stride. What a step writes lies over logits
+// that it or an earlier one has read, as a number of storage is no longer than a logit.
+DEVICE void write_gradient(float* z, const float* holds, int held, const Saved& of, u32 target, int v,
+                           int stride) {
+  act* out = reinterpret_cast<act*>(z);
+  for (int start = 0; start < stride; start += WIDTH * blockDim.x) {
+    int k = start + WIDTH * threadIdx.x;
+    Four fours[WIDTH / 4];
+    if (k < stride) {
+#pragma unroll
+      for (int j = 0; j < WIDTH / 4; j++) {
+        const float* from = k + 4 * j + 4 <= held ? holds : z;
+        fours[j] = *reinterpret_cast<const Four*>(from + k + 4 * j);
+      }
+    }
+    if (held < v) __syncthreads();
+    if (k >= stride) continue;
     Piece piece;
 #pragma unroll
-    for (int j = 0; j < WIDTH; j += 4) {
-      Four four = *reinterpret_cast<const Four*>(z + k + j);
-#pragma unroll
-      for (int l = 0; l < 4; l++) {
-        act entry = gradient(of, four.values[l], k + j + l, target);
-        piece.values[j + l] = k + j + l < v ? entry : to_act(0.0f);
-      }
+    for (int j = 0; j < WIDTH; j++) {
+      act entry = gradient(of, fours[j / 4].values[j % 4], k + j, target);
+      piece.values[j] = k + j < v ? entry : to_act(0.0f);
     }
     *reinterpret_cast<Piece*>(out + k) = piece;
   }
 }
-EXPORT(classifier_gradient)
 
-// One thread per entry.
-KERNEL(256, classifier_gradient_naive)
-(act* dz, const float* saved, const float* logits, const u32* targets, const u32* place, int v,
- int stride) {
-  u32 row = blockIdx.x, to = place[row];
-  int k = blockIdx.y * 256 + threadIdx.x;
-  if (to == DROPPED || k >= stride) return;
-  Saved of = reinterpret_cast<const Saved*>(saved)[row];
-  act entry = k < v ? gradient(of, logits[u64(row) * stride + k], k, targets[row]) : to_act(0.0f);
-  dz[u64(to) * stride + k] = entry;
+// The largest logit and the sum are kept online, so that the row is read once; each thread's sum is
+// brought to the row's largest once, at the end. Sums: V / threads terms per thread, then a tree. With
+// `backward`, rows that are kept become their dz. `held` is a multiple of 4.
+KERNEL(1024, classifier_rows)
+(float* loss, float* nll, float* probability, float* kept, float* logits, const u32* targets,
+ const u8* mask, float scale, int backward, int kind, float parameter, float second, int v, int stride,
+ int held) {
+  DYNAMIC_SHARED(float, holds);
+  SHARED(float, scratch, [32]);
+  SHARED(Saved, saved, [1]);
+  SHARED(u32, keep, [1]);
+  u32 row = blockIdx.x, target = targets[row];
+  float* z = logits + u64(row) * stride;
+  float at_target = logit_of(z, target, v);
+  Share share = share_of(z, holds, held, target, at_target, v);
+  Share sum;
+  sum.top = block_max(share.top, scratch);
+  sum.rest = block_sum(share.rest * expf(share.top - sum.top), scratch);
+  sum.centred = kind == SMOOTHED ? block_sum(share.centred, scratch) : 0.0f;
+  if (threadIdx.x == 0)
+    keep[0] = finish(loss, nll, probability, kept, saved[0], row, sum, at_target, !mask || mask[row],
+                     scale, kind, parameter, second, v);
+  __syncthreads();
+  if (backward && keep[0]) write_gradient(z, holds, held, saved[0], target, v, stride);
 }
-EXPORT(classifier_gradient_naive)
+EXPORT(classifier_rows)
+
+// One thread per row, three plain passes.
+KERNEL(32, classifier_rows_naive)
+(float* loss, float* nll, float* probability, float* kept, float* logits, const u32* targets,
+ const u8* mask, float scale, int backward, int kind, float parameter, float second, int v, int stride) {
+  if (threadIdx.x > 0) return;
+  u32 row = blockIdx.x, target = targets[row];
+  float* z = logits + u64(row) * stride;
+  float at_target = logit_of(z, target, v);
+  Share sum = {LOWEST_F, 0.0f, 0.0f};
+  for (int k = 0; k < v; k++) sum.top = fmaxf(sum.top, z[k]);
+  for (int k = 0; k < v; k++) {
+    sum.rest += u32(k) == target ? 0.0f : expf(z[k] - sum.top);
+    sum.centred += z[k] - at_target;
+  }
+  Saved saved;
+  bool keep = finish(loss, nll, probability, kept, saved, row, sum, at_target, !mask || mask[row], scale,
+                     kind, parameter, second, v);
+  if (!backward || !keep) return;
+  act* out = reinterpret_cast<act*>(z);
+  for (int k = 0; k < stride; k++)
+    out[k] = k < v ? gradient(saved, z[k], k, target) : to_act(0.0f);
+}
+EXPORT(classifier_rows_naive)
+
+// Among the block's threads: how many before this one have the flag, and how many have it at all.
+DEVICE u32 rank(bool flag, u32& all, u32* totals) {
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  u32 votes = __ballot_sync(FULL, flag);
+  __syncthreads();
+  if (lane == 0) totals[warp] = __popc(votes);
+  __syncthreads();
+  u32 before = __popc(votes & ((1u << lane) - 1));
+  all = 0;
+  for (int other = 0; other < warps; other++) {
+    if (other < warp) before += totals[other];
+    all += totals[other];
+  }
+  return before;
+}
+
+// state = {kept rows, moves}. With K rows kept, those among the first K stay; the i-th of the others
+// moves to the i-th place that a dropped row has among the first K: moves[2i] to moves[2i + 1].
+// order[i] is the row, counted from `start`, the chunk's first, whose dz then stands at place i.
+KERNEL(1024, classifier_place)
+(u32* order, u32* moves, u32* state, const float* kept, int start, int n) {
+  SHARED(u32, totals, [32]);
+  u32 count = 0, from = 0, to = 0, all;
+  for (int base = 0; base < n; base += blockDim.x) {
+    int row = base + threadIdx.x;
+    rank(row < n && kept[row] != 0.0f, all, totals);
+    count += all;
+  }
+  for (int base = 0; base < n; base += blockDim.x) {
+    int row = base + threadIdx.x;
+    bool keep = row < n && kept[row] != 0.0f, front = u32(row) < count;
+    if (keep && front) order[row] = start + row;
+    bool moves_away = keep && !front, gap = !keep && front;
+    u32 mine = from + rank(moves_away, all, totals);
+    from += all;
+    if (moves_away) moves[2 * mine] = row;
+    mine = to + rank(gap, all, totals);
+    to += all;
+    if (gap) moves[2 * mine + 1] = row;
+  }
+  __syncthreads();
+  for (u32 i = threadIdx.x; i < to; i += blockDim.x) order[moves[2 * i + 1]] = start + moves[2 * i];
+  if (threadIdx.x == 0) {
+    state[0] = count;
+    state[1] = to;
+  }
+}
+EXPORT(classifier_place)
+
+KERNEL(32, classifier_place_naive)
+(u32* order, u32* moves, u32* state, const float* kept, int start, int n) {
+  if (threadIdx.x > 0) return;
+  int count = 0, from, to = 0;
+  for (int row = 0; row < n; row++) count += kept[row] != 0.0f;
+  from = count;
+  u32 moved = 0;
+  for (; to < count; to++) {
+    order[to] = start + to;
+    if (kept[to] != 0.0f) continue;
+    while (kept[from] == 0.0f) from++;
+    moves[2 * moved] = from;
+    moves[2 * moved + 1] = to;
+    moved++;
+    order[to] = start + from++;
+  }
+  state[0] = count;
+  state[1] = moved;
+}
+EXPORT(classifier_place_naive)
+
+// A block copies a row of dz. No row both comes and goes.
+KERNEL(256, classifier_move)(float* logits, const u32* moves, const u32* state, int stride) {
+  u32 move = blockIdx.x;
+  if (move >= state[1]) return;
+  const Piece* from = reinterpret_cast<const Piece*>(logits + u64(moves[2 * move]) * stride);
+  Piece* to = reinterpret_cast<Piece*>(logits + u64(moves[2 * move + 1]) * stride);
+#pragma unroll 4
+  for (int k = threadIdx.x; k < stride / WIDTH; k += blockDim.x) to[k] = from[k];
+}
+EXPORT(classifier_move)
+
+// One thread per number.
+KERNEL(256, classifier_move_naive)(float* logits, const u32* moves, const u32* state, int stride) {
+  u32 move = blockIdx.x;
+  int k = blockIdx.y * 256 + threadIdx.x;
+  if (move >= state[1] || k >= stride) return;
+  const act* from = reinterpret_cast<const act*>(logits + u64(moves[2 * move]) * stride);
+  reinterpret_cast<act*>(logits + u64(moves[2 * move + 1]) * stride)[k] = from[k];
+}
+EXPORT(classifier_move_naive)

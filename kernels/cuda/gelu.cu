@@ -2,6 +2,7 @@
 //
 //     gelu_forward    activated = gelu(pre)
 //     gelu_backward   d *= gelu'(pre), activated = gelu(pre)
+//     gelu_backward_summed   the same, and sums over the rows of d as column_sum_part leaves them
 //
 // Departures from the textbook form, which the naive rung keeps:
 // 1. ½(1 + tanh u) = σ(2u), which needs one exponential and does not cancel for very negative u.
@@ -114,6 +115,64 @@ KERNEL(256, gelu_backward)(act* d, act* activated, const act* pre, u64 len) {
   }
 }
 EXPORT(gelu_backward)
+
+// Rows of a thread at a time.
+constexpr int AT_ONCE = 2;
+
+// A block takes `rows` rows and lanes·W columns, as in column_sum.cu and in the same order.
+template <int W>
+DEVICE void backward_summed(act* d, act* activated, float* parts, const act* pre, int n, int c, int rows,
+                            int lanes) {
+  SHARED(Words<16>, shared, [256 * W / 4]);
+  float* groups_of_columns = reinterpret_cast<float*>(shared);
+  int lane = threadIdx.x % lanes, group = threadIdx.x / lanes, groups = blockDim.x / lanes;
+  int tile = lanes * W, start = blockIdx.y * tile, column = start + lane * W;
+  int first = blockIdx.x * rows, last = min(first + rows, n);
+  float sum[W] = {};
+  for (int row = first + group; row < last && column < c; row += AT_ONCE * groups) {
+    float x[AT_ONCE][W], g[AT_ONCE][W];
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; i++) {
+      u64 at = u64(row + i * groups) * c + column;
+      load(x[i], pre + at, row + i * groups < last);
+      load(g[i], d + at, row + i * groups < last);
+    }
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; i++) {
+      u64 at = u64(row + i * groups) * c + column;
+#pragma unroll
+      for (int j = 0; j < W; j++) {
+        Gate both = gate(x[i][j]);
+        g[i][j] = to_float(to_act(g[i][j] * slope(x[i][j], both)));
+        x[i][j] *= both.open;
+        sum[j] += g[i][j];
+      }
+      store(d + at, g[i], row + i * groups < last);
+      store(activated + at, x[i], row + i * groups < last);
+    }
+  }
+  store(groups_of_columns + threadIdx.x * W, sum);
+  __syncthreads();
+  for (int j = threadIdx.x; j < tile && start + j < c; j += blockDim.x) {
+    float total = 0.0f;
+    for (int g = 0; g < groups; g++) total += groups_of_columns[g * tile + j];
+    parts[u64(blockIdx.x) * c + start + j] = total;
+  }
+}
+
+// Whole pieces, aligned.
+KERNEL(256, gelu_backward_summed)
+(act* d, act* activated, float* parts, const act* pre, int n, int c, int rows, int lanes) {
+  backward_summed<WIDTH>(d, activated, parts, pre, n, c, rows, lanes);
+}
+EXPORT(gelu_backward_summed)
+
+// Any row.
+KERNEL(256, gelu_backward_summed_ragged)
+(act* d, act* activated, float* parts, const act* pre, int n, int c, int rows, int lanes) {
+  backward_summed<1>(d, activated, parts, pre, n, c, rows, lanes);
+}
+EXPORT(gelu_backward_summed_ragged)
 
 KERNEL(256, gelu_forward_naive)(act* activated, const act* pre, u64 len) {
   u64 i = u64(blockIdx.x) * blockDim.x + threadIdx.x;

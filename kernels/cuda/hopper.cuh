@@ -1,6 +1,7 @@
 // Hopper's asynchronous units, as inline PTX for sm_90a: barriers in shared memory that count bytes,
-// copies of boxes of a matrix, products of a warpgroup. The shim's bulk.hpp and wgmma.hpp model the
-// same functions on the host.
+// copies of boxes of a matrix, products of a warpgroup, and clusters: blocks side by side that run at
+// the same time and reach each other's shared memory. The shim's bulk.hpp and wgmma.hpp model the same
+// functions on the host.
 //
 // Everything that the hardware is told in figures is written down from the PTX ISA; section names
 // are those of its chapter on the instruction.
@@ -42,8 +43,28 @@ DEVICE void mbarrier_init(u64* barrier, u32 arrivals) {
 // behind the next barrier.
 DEVICE void async_fence() { asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory"); }
 
+// The barriers that this thread has made can be used by whoever meets it in the next cluster_sync.
+DEVICE void barriers_made() { asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory"); }
+
+// Waits for all threads of all blocks of the cluster.
+DEVICE void cluster_sync() {
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;\n" ::: "memory");
+}
+
 DEVICE void mbarrier_arrive(u64* barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(barrier)) : "memory");
+}
+
+// Arrives at the barrier that lies at the same place of block `rank` of the cluster. What it tells the other
+// block is that products have read; of what threads have written it says nothing beyond this block, which
+// would cost a fence of all memory.
+DEVICE void mbarrier_arrive_at(u64* barrier, u32 rank) {
+  asm volatile(
+      "{\n.reg .b32 there;\n"
+      "mapa.shared::cluster.u32 there, %0, %1;\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [there];\n}\n" ::"r"(shared_address(barrier)),
+      "r"(rank)
+      : "memory");
 }
 
 // Arrives and announces `bytes` that copies will bring.
@@ -79,6 +100,25 @@ DEVICE void copy_box(void* shared, const TensorMap* map, int column, int row, u6
       : "memory");
 }
 
+// The same in one of the layers of a map that has them.
+DEVICE void copy_box_of_layer(void* shared, const TensorMap* map, int column, int row, int layer, u64* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3, %4}], [%5];\n" ::"r"(shared_address(shared)),
+      "l"(map), "r"(column), "r"(row), "r"(layer), "r"(shared_address(barrier))
+      : "memory");
+}
+
+// The same to every block of the cluster whose bit is set in `blocks`: to the same place of each, whose
+// barrier at the same place hears of it.
+DEVICE void copy_box_to(u32 blocks, void* shared, const TensorMap* map, int column, int row, u64* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster "
+      "[%0], [%1, {%2, %3}], [%4], %5;\n" ::"r"(shared_address(shared)),
+      "l"(map), "r"(column), "r"(row), "r"(shared_address(barrier)), "h"(u16(blocks))
+      : "memory");
+}
+
 DEVICE void prefetch_map(const TensorMap* map) {
   asm volatile("prefetch.tensormap [%0];\n" ::"l"(map) : "memory");
 }
@@ -92,6 +132,17 @@ DEVICE void give_registers() {
 template <int COUNT>
 DEVICE void take_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;\n" ::"n"(COUNT));
+}
+
+// Asks for the 128 bytes around `global` in the second-level cache.
+DEVICE void prefetch_line(const void* global) { asm volatile("prefetch.global.L2 [%0];\n" ::"l"(global)); }
+
+// Four 8×8 matrices of 16-bit numbers from registers to shared memory: r[i] holds of matrix i the entries
+// (l / 4, 2 (l % 4)) and its right neighbour, and lane l names row l % 8 of matrix l / 8, 16 aligned bytes.
+DEVICE void stmatrix_x4(void* row, const u32 (&r)[4]) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};\n" ::"r"(shared_address(row)),
+               "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3])
+               : "memory");
 }
 
 // --- Products of a warpgroup, four warps of which the first is a multiple of four.
@@ -123,6 +174,12 @@ template <int LEFT, int COUNT>
 DEVICE void wgmma_wait(float (&sums)[COUNT]) {
   asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(LEFT) : "memory");
   if (LEFT == 0) pin(sums);
+}
+
+// The same without sums: whose products are done, their registers the threads own once pinned.
+template <int LEFT>
+DEVICE void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(LEFT) : "memory");
 }
 
 #define SUMS_2(I) "+f"(sums[I]), "+f"(sums[I + 1])
@@ -167,6 +224,32 @@ DEVICE void wgmma_bf16(float (&sums)[N / 2], u64 a, u64 b) {
         SUMS_8(96), SUMS_8(104), SUMS_8(112), SUMS_8(120)
         : "l"(a), "l"(b), "n"(A_MN), "n"(B_MN));
   }
+}
+
+// sums [64, 64] = or += a [64, 16] b [16, 64], a K-major.
+template <bool ADD, bool B_MN>
+DEVICE void wgmma_bf16_64(float (&sums)[32], u64 a, u64 b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "%32, %33, %34, 1, 1, 0, %35;\n"
+      :
+      SUMS_8(0), SUMS_8(8), SUMS_8(16), SUMS_8(24)
+      : "l"(a), "l"(b), "n"(ADD), "n"(B_MN));
+}
+// The same with a from registers: those of warp w hold rows 16 w to 16 w + 15 as mma's left operand
+// ("Register Fragments"); they are the product's until it is waited for.
+template <bool ADD, bool B_MN>
+DEVICE void wgmma_bf16_64(float (&sums)[32], const u32 (&a)[4], u64 b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "{%32, %33, %34, %35}, %36, %37, 1, 1, %38;\n"
+      :
+      SUMS_8(0), SUMS_8(8), SUMS_8(16), SUMS_8(24)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(ADD), "n"(B_MN));
 }
 
 #undef SUMS_2

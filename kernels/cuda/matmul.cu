@@ -192,7 +192,16 @@ DEVICE void few_rows_nn(const Product& p) {
   SHARED(Quad<float>, partial, [8][ROWS][8]);
   int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   int part = int(threadIdx.x) / 8, column = int(blockIdx.x) * 32 + lane % 8 * 4;
+  bool plain = int(blockIdx.x) * 32 + 32 <= p.n && p.b_stride % 4 == 0 && quad_aligned(p.b);
   auto load = [&](Quad<act>(&held)[QUADS], int l) {
+    if (plain) {
+#pragma unroll
+      for (int i = 0; i < QUADS; i++) {
+        int term = l + part + i * PARTS;
+        held[i] = load_quad_if(p.b + u64(term) * u64(p.b_stride) + column, term < p.k_end);
+      }
+      return;
+    }
 #pragma unroll
     for (int i = 0; i < QUADS; i++) {
       int term = l + part + i * PARTS;
@@ -252,26 +261,55 @@ DEVICE void few_rows_nt(const Product& p) {
   int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   int column = (int(blockIdx.x) * 8 + warp) * 4;
   float sums[ROWS * 4] = {};
-#pragma unroll 2
-  for (int l = p.k_begin + lane * 4; l < p.k_end; l += 128) {
-    Quad<act> right[4];
-#pragma unroll
+  auto add = [&](int r, Quad<act> left, const Quad<act>(&right)[4]) {
     for (int c = 0; c < 4; c++)
-      right[c] = load_quad(p.b + u64(column + c) * u64(p.b_stride) + l, column + c < p.n ? p.k_end - l : 0);
+      for (int i = 0; i < 4; i++) {
+        float& sum = sums[r * 4 + c];
+        sum = fmaf(to_float(left.v[i]), to_float(right[c].v[i]), sum);
+      }
+  };
+  int begin = p.k_begin + lane * 4;
+  bool even = ((p.a_stride | p.b_stride | p.k_end) & 3) == 0 && quad_aligned(p.a) && quad_aligned(p.b);
+  if (even && column + 4 <= p.n) {
+    // As many terms ahead as registers allow: the weight comes from memory.
+    constexpr int AHEAD = ROWS <= 4 ? 4 : 1;
+    for (int first = begin; first < p.k_end; first += 128 * AHEAD) {
+      Quad<act> right[AHEAD][4];
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-      Quad<act> left = load_quad(p.a + u64(r) * u64(p.a_stride) + l, r < p.row_end ? p.k_end - l : 0);
-      for (int c = 0; c < 4; c++)
-        for (int i = 0; i < 4; i++) {
-          float& sum = sums[r * 4 + c];
-          sum = fmaf(to_float(left.v[i]), to_float(right[c].v[i]), sum);
+      for (int i = 0; i < AHEAD; i++)
+#pragma unroll
+        for (int c = 0; c < 4; c++) {
+          int l = first + i * 128;
+          right[i][c] = load_quad_if(p.b + u64(column + c) * u64(p.b_stride) + l, l < p.k_end);
         }
+#pragma unroll
+      for (int i = 0; i < AHEAD; i++)
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+          int l = first + i * 128;
+          if (l < p.k_end && r < p.row_end) add(r, *reinterpret_cast<const Quad<act>*>(p.a + u64(r) * u64(p.a_stride) + l), right[i]);
+        }
+    }
+  } else {
+    for (int l = begin; l < p.k_end; l += 128) {
+      Quad<act> right[4];
+#pragma unroll
+      for (int c = 0; c < 4; c++)
+        right[c] = load_quad(p.b + u64(column + c) * u64(p.b_stride) + l, column + c < p.n ? p.k_end - l : 0);
+#pragma unroll
+      for (int r = 0; r < ROWS; r++)
+        add(r, load_quad(p.a + u64(r) * u64(p.a_stride) + l, r < p.row_end ? p.k_end - l : 0), right);
     }
   }
 
-  // Now every lane, or pair of lanes, holds a few of the sums.
+  // Now every lane, or some lanes together, hold a few of the sums; the tree is the same for any ROWS.
   fold<16, ROWS * 4>(sums);
   fold<8, ROWS * 2>(sums);
+  if constexpr (ROWS == 1) {
+    for (int other = 4; other > 0; other /= 2) sums[0] += __shfl_xor_sync(FULL, sums[0], other);
+    if (lane % 8 == 0) finish(p, 0, column + lane / 8, sums[0]);
+    return;
+  }
   fold<4, ROWS>(sums);
   fold<2, ROWS / 2>(sums);
   constexpr int LEFT = ROWS / 4;
@@ -289,6 +327,8 @@ KERNEL(256, matmul_few_rows_4_nn)(PRODUCT_PARAMETERS) { few_rows_nn<4>(product_o
 EXPORT(matmul_few_rows_4_nn)
 KERNEL(256, matmul_few_rows_16_nn)(PRODUCT_PARAMETERS) { few_rows_nn<16>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_16_nn)
+KERNEL(256, matmul_few_rows_1_nt)(PRODUCT_PARAMETERS) { few_rows_nt<1>(product_of(PRODUCT_ARGUMENTS)); }
+EXPORT(matmul_few_rows_1_nt)
 KERNEL(256, matmul_few_rows_4_nt)(PRODUCT_PARAMETERS) { few_rows_nt<4>(product_of(PRODUCT_ARGUMENTS)); }
 EXPORT(matmul_few_rows_4_nt)
 KERNEL(256, matmul_few_rows_16_nt)(PRODUCT_PARAMETERS) { few_rows_nt<16>(product_of(PRODUCT_ARGUMENTS)); }

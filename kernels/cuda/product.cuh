@@ -94,11 +94,25 @@ DEVICE Quad<T> load_quad(const T* from, int count) {
   return quad;
 }
 
+// Of a row that is all inside and aligned, without a branch, so that loads do not wait for each other.
+template <class T>
+DEVICE Quad<T> load_quad_if(const T* from, bool there) {
+  Quad<T> quad = {};
+  if (there) quad = *reinterpret_cast<const Quad<T>*>(from);
+  return quad;
+}
+
+// alpha · sum (+ bias).
+DEVICE float scaled(const Product& p, float sum, act bias) {
+  float value = p.alpha * sum;
+  if (p.bias) value += to_float(bias);
+  return value;
+}
+
 // entry ← (entry +) alpha · sum (+ bias), in f32 and rounded once.
 template <class T>
 DEVICE T finished(const Product& p, float sum, act bias, T old) {
-  float value = p.alpha * sum;
-  if (p.bias) value += to_float(bias);
+  float value = scaled(p, sum, bias);
   if (p.accumulate) value += to_float(old);
   return Store<T>::of(value);
 }

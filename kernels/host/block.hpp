@@ -1,10 +1,19 @@
-// One block: its threads, who runs next, and how it ends.
+// One block: its threads, who runs next, and how it ends; and the cluster that it runs in.
 #pragma once
 
 namespace shim {
 namespace {
 
 enum class Schedule { FORWARD, REVERSE, RANDOM };
+
+// Blocks that run at the same time and reach each other's shared memory. One of them runs as far as it
+// can, then another: each has stacks of its own, and stands aside in `pick`.
+struct Cluster {
+  static const int MOST = 8;
+  Block* blocks[MOST];
+  int size;
+  int stuck;  // looks in a row that found nobody who could run
+};
 
 struct Block {
   static const int MOST = Fibers::MOST;
@@ -30,6 +39,11 @@ struct Block {
   Asynchronous async;
   Fibers fibers;
 
+  Cluster* cluster;
+  bool entered;      // some thread has run
+  Fiber* aside;      // who goes on when the cluster comes back to this block
+  u64 cluster_arrivals;
+
   bool failed;
   char* message;
   int message_size;
@@ -38,7 +52,10 @@ struct Block {
 
   Block();
   ~Block();
-  void run(u64 seed);
+  void begin(u64 seed);
+  void resume();
+  void clear_up();
+  bool ended() const { return returned == size; }
   void start(Thread*, Fiber& from);
   void enter(Thread*);
   void release(int first, int count);
@@ -48,6 +65,7 @@ struct Block {
   bool has_returned(int number) const;
   Thread* pick();
   Thread* fresh();
+  void stand_aside();
   void poll();
   u64 random();
   void deadlock();
@@ -91,14 +109,21 @@ SHIM_QUIET void Block::release(int first, int count) {
 }
 
 SHIM_QUIET Thread* Block::pick() {
-  if (polling_count > 0) {
-    bool now = ready_count == 0 || (schedule == Schedule::RANDOM && random() % 4 == 0);
-    if (now) poll();
+  for (;;) {
+    if (polling_count > 0) {
+      bool now = ready_count == 0 || (schedule == Schedule::RANDOM && random() % 4 == 0);
+      if (now) poll();
+    }
+    if (ready_count == 0 && started < size) return fresh();
+    bool alone = cluster->size == 1;
+    if (ready_count == 0) {
+      if (alone || ++cluster->stuck > cluster->size) deadlock();
+    } else if (alone || !entered || schedule != Schedule::RANDOM || random() % 64 != 0) {
+      break;
+    }
+    stand_aside();
   }
-  if (ready_count == 0) {
-    if (started < size) return fresh();
-    deadlock();
-  }
+  cluster->stuck = 0;
   if (schedule == Schedule::RANDOM) {
     // The high half of 32 random bits times the count is below the count, and no division.
     Thread*& chosen = ready[(random() >> 32) * u64(ready_count) >> 32];
@@ -115,10 +140,16 @@ SHIM_QUIET Thread* Block::fresh() {
   Thread& thread = threads[schedule == Schedule::REVERSE ? size - 1 - place : place];
   thread.fiber = nullptr;
   thread.state = State::READY;
-  thread.barriers = thread.warp_barriers = 0;
+  thread.barriers = thread.warp_barriers = thread.cluster_barriers = 0;
   thread.copies.count = 0;
   thread.copies.committed = 0;
   return &thread;
+}
+
+// Lets the other blocks of the cluster run.
+SHIM_QUIET void Block::stand_aside() {
+  aside = SHIM_SELF->fiber;
+  fibers.jump(*aside, fibers.main);
 }
 
 // Releases the threads whose condition has come true.
@@ -207,11 +238,11 @@ SHIM_QUIET void fiber_main() {
   }
 }
 
-// From the operating system thread's own stack.
-SHIM_QUIET void Block::run(u64 seed) {
+SHIM_QUIET void Block::begin(u64 seed) {
   random_state = seed;
   started = returned = ready_count = polling_count = 0;
-  failed = false;
+  failed = entered = false;
+  cluster_arrivals = 0;
   async.reset();
 #ifdef SHIM_TSAN
   fibers.main.context = __tsan_get_current_fiber();
@@ -220,10 +251,22 @@ SHIM_QUIET void Block::run(u64 seed) {
   if (schedule == Schedule::RANDOM) {
     while (started < size) ready[ready_count++] = fresh();
   }
-  start(pick(), fibers.main);
+}
+
+// From the operating system thread's own stack, until the block has ended or stands aside.
+SHIM_QUIET void Block::resume() {
+  if (entered) {
+    fibers.jump(fibers.main, *aside);
+  } else {
+    Thread* first = pick();
+    entered = true;
+    start(first, fibers.main);
+  }
   acquired(&end_token);
-  if (!failed) return;
-  // Those who were waiting will not come back.
+}
+
+// After a failure, here or in the cluster: those who were waiting will not come back.
+SHIM_QUIET void Block::clear_up() {
   fibers.reset();
   barrier.arrived = 0;
   for (Meeting<32>& warp : warps) warp.arrived = 0;

@@ -33,18 +33,22 @@ struct Fiber {
 #endif
   char* bottom;  // its stack
   size_t size;
+  uintptr_t* mark;  // the word below it, unless pages trap there
   void* fake_stack;  // AddressSanitizer's
   void* context;     // ThreadSanitizer's
   Fiber* next_free;
 };
 
-// Stacks begin at multiples of their size, with pages that trap an overflow.
+// Stacks begin at multiples of their size, with room below that is nobody's: the first of a chunk with
+// pages that trap an overflow, the others with a mark that is looked at when the stack is given back. A
+// page that traps is a mapping of its own, and a process can have some ten thousands of them.
 #ifdef SHIM_ASAN
 const size_t STACK = 256 << 10;  // redzones make frames large
 #else
 const size_t STACK = 64 << 10;
 #endif
 const size_t TRAP = 16 << 10;  // a page, or a few
+const uintptr_t MARK = uintptr_t(0x5ca1ab1e0ddba11full);
 
 // The top is moved by some cache lines from one stack to the next: at equal distances, all tops would
 // compete for a few places of the caches.
@@ -183,6 +187,10 @@ struct Fibers {
     return number(thread);
   }
   SHIM_QUIET void give(Fiber* fiber) {
+    if (fiber->mark != nullptr && *fiber->mark != MARK) {
+      fprintf(stderr, "shim: a CUDA thread has overrun its stack of %zu bytes\n", fiber->size);
+      abort();
+    }
     fiber->next_free = free;
     free = fiber;
   }
@@ -200,8 +208,14 @@ struct Fibers {
     for (int i = made - 1; i >= made - CHUNK; i--) {
       Fiber* fiber = number(i);
       char* start = reinterpret_cast<char*>(uintptr_t(fiber) & ~(STACK - 1));
-      if (mprotect(start, TRAP, PROT_NONE) != 0) out_of_memory();
       fiber->bottom = start + TRAP;
+      fiber->mark = nullptr;
+      if (i % CHUNK != 0) {
+        fiber->mark = reinterpret_cast<uintptr_t*>(fiber->bottom) - 1;
+        *fiber->mark = MARK;
+      } else if (mprotect(start, TRAP, PROT_NONE) != 0) {
+        out_of_memory();
+      }
       fiber->size = size_t(reinterpret_cast<char*>(fiber) - fiber->bottom);
       fiber->fake_stack = fiber->context = nullptr;
       clear(*fiber);

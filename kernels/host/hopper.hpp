@@ -9,8 +9,8 @@ namespace {
 struct BoxCopy {
   u8* to;
   size_t bytes;
-  u64 map[8];
-  int column, row;
+  u64 map[9];
+  int column, row, layer;
   u64* barrier;
 };
 
@@ -19,7 +19,9 @@ struct Wgmma {
   u64 a, b;  // descriptors
   int n;
   bool a_mn, b_mn;  // MN-major
+  bool add, a_here;  // or overwrites; a comes from registers
   float* sums[128];
+  u32 registers[128][4];
   u64 group;
 };
 

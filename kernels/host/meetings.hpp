@@ -120,12 +120,30 @@ SHIM_QUIET void block_barrier(Site site) {
   acquired(token);
 }
 
+// All threads of all blocks of the cluster.
+SHIM_QUIET void cluster_barrier(const char* file, int line) {
+  Cluster& cluster = *SHIM_SELF->block->cluster;
+  u64 coming = ++SHIM_SELF->cluster_barriers;
+  released(&cluster);
+  SHIM_SELF->block->cluster_arrivals++;
+  auto all = [&cluster, coming] {
+    bool here = true;
+    for (int rank = 0; rank < cluster.size; rank++) {
+      const Block& block = *cluster.blocks[rank];
+      here = here && block.cluster_arrivals >= coming * u64(block.size);
+    }
+    return here;
+  };
+  yield_until(all, "cluster_sync", &cluster, file, line);
+}
+
 }  // namespace
 }  // namespace shim
 
 inline void __syncthreads(SHIM_HERE) {
   shim::block_barrier(shim::Site{"__syncthreads", file, line});
 }
+inline void cluster_sync(SHIM_HERE) { shim::cluster_barrier(file, line); }
 template <class Condition>
 inline void shim_yield_until(Condition condition, const char* what, void* token, SHIM_HERE) {
   shim::yield_until(condition, what, token, file, line);

@@ -36,6 +36,21 @@ inline void load_matrix(u32 (&r)[4], const void* row, bool transposed, Site site
   memcpy(r, request.result, sizeof r);
 }
 
+// The other way: each lane writes the row that it names.
+struct StoreMatrix {
+  u32 pairs[4];
+  u16 row[8];
+  SHIM_QUIET static void answer(StoreMatrix* const* lanes) {
+    for (int lane = 0; lane < 32; lane++) {
+      for (int m = 0; m < 4; m++) {
+        u16* row = lanes[8 * m + lane / 4]->row + lane % 4 * 2;
+        row[0] = u16(lanes[lane]->pairs[m]);
+        row[1] = u16(lanes[lane]->pairs[m] >> 16);
+      }
+    }
+  }
+};
+
 inline float low_bf16(u32 pair) { return bits<float>(pair << 16); }
 inline float high_bf16(u32 pair) { return bits<float>(pair & 0xffff0000u); }
 
@@ -118,6 +133,13 @@ inline void ldmatrix_x4(u32 (&r)[4], const void* row, SHIM_HERE) {
 }
 inline void ldmatrix_x4_trans(u32 (&r)[4], const void* row, SHIM_HERE) {
   shim::load_matrix(r, row, true, {"ldmatrix_x4_trans", file, line});
+}
+inline void prefetch_line(const void*) {}
+inline void stmatrix_x4(void* row, const u32 (&r)[4], SHIM_HERE) {
+  shim::aligned_16(row, "stmatrix_x4");
+  shim::StoreMatrix request{{r[0], r[1], r[2], r[3]}, {}};
+  shim::warp_meet(request, {"stmatrix_x4", file, line});
+  memcpy(row, request.row, sizeof request.row);
 }
 inline void mma_bf16_16816(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2], SHIM_HERE) {
   shim::Mma request{d, a, b};

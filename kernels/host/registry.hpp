@@ -54,28 +54,55 @@ bool export_kernel(const char* name, int threads) {
   return true;
 }
 
-// The machine of this operating system thread, made at its first block and kept until it ends.
+// The machine of this operating system thread: the blocks of a cluster, made when they are first needed.
+// The first is kept until the thread ends, the others as long as the launch.
 struct Owner {
-  Block* block = nullptr;
-  ~Owner() { delete block; }
+  Cluster cluster{};
+  ~Owner() {
+    for (Block* block : cluster.blocks) delete block;
+  }
 };
 thread_local Owner owner;
 
-// Runs blocks from `first` to before `last`, x fastest.
-inline int run_blocks(Block& block, u64 first, u64 last, u64 seed) {
-  for (u64 number = first; number < last; number++) {
-    u64 row = number / block.grid_dim.x;
-    block.index = {unsigned(number % block.grid_dim.x), unsigned(row % block.grid_dim.y),
-                   unsigned(row / block.grid_dim.y)};
-    block.run(seed ^ (number * 0x9e3779b97f4a7c15ull));
-    const SharedMemory::Piece* spoilt = free_pieces(block.shared);
-    if (block.failed) return 1;
-    if (spoilt != nullptr) {
+// Blocks of one cluster in turn until all have ended or one has failed. Returns whether none has.
+inline bool run_cluster(Cluster& cluster) {
+  cluster.stuck = 0;
+  for (bool running = true; running;) {
+    running = false;
+    for (int i = 0; i < cluster.size; i++) {
+      bool reverse = cluster.blocks[0]->schedule == Schedule::REVERSE;
+      Block& block = *cluster.blocks[reverse ? cluster.size - 1 - i : i];
+      if (block.ended()) continue;
+      block.resume();
+      if (block.failed) return false;
+      running = running || !block.ended();
+    }
+  }
+  return true;
+}
+
+// Runs blocks from `first` to before `last`, x fastest, both at the beginning of a cluster.
+inline int run_blocks(Cluster& cluster, u64 first, u64 last, u64 seed) {
+  for (u64 number = first; number < last; number += u64(cluster.size)) {
+    for (int rank = 0; rank < cluster.size; rank++) {
+      Block& block = *cluster.blocks[rank];
+      u64 own = number + u64(rank), row = own / block.grid_dim.x;
+      block.index = {unsigned(own % block.grid_dim.x), unsigned(row % block.grid_dim.y),
+                     unsigned(row / block.grid_dim.y)};
+      block.begin(seed ^ (own * 0x9e3779b97f4a7c15ull));
+    }
+    bool good = run_cluster(cluster);
+    for (int rank = 0; rank < cluster.size; rank++) {
+      Block& block = *cluster.blocks[rank];
+      if (!good) block.clear_up();
+      const SharedMemory::Piece* spoilt = free_pieces(block.shared);
+      if (spoilt == nullptr || !good) continue;
       snprintf(block.message, block.message_size,
                "block (%u, %u, %u): written beyond the ends of shared %s", block.index.x,
                block.index.y, block.index.z, spoilt->name);
-      return 1;
+      good = false;
     }
+    if (!good) return 1;
   }
   return 0;
 }
@@ -105,7 +132,6 @@ FORTIFAI_ENTRY inline int fortifai_run(int kernel, const unsigned grid[3], unsig
                                        void** arguments, unsigned long long first_block,
                                        unsigned long long last_block, int schedule,
                                        unsigned long long seed, char* message, int message_size) {
-  (void)cluster;  // clusters run as single blocks
   if (kernel < 0 || kernel >= shim::registry.count) {
     snprintf(message, message_size, "no kernel number %d", kernel);
     return 1;
@@ -117,20 +143,35 @@ FORTIFAI_ENTRY inline int fortifai_run(int kernel, const unsigned grid[3], unsig
              block_threads, info.threads);
     return 1;
   }
-  if (shim::owner.block == nullptr) shim::owner.block = new shim::Block();
-  shim::Block& block = *shim::owner.block;
-  block.invoke = shim::registry.invokers[kernel];
-  block.arguments = arguments;
-  block.size = int(block_threads);
-  block.block_dim = {block_threads, 1, 1};
-  block.grid_dim = {grid[0], grid[1], grid[2]};
-  block.dynamic_bytes = size_t(shared_bytes);
-  block.schedule = shim::Schedule(schedule);
-  block.message = message;
-  block.message_size = message_size;
+  if (cluster == 0 || cluster > unsigned(shim::Cluster::MOST)) {
+    snprintf(message, message_size, "clusters of %u blocks, where 1 to %d are modelled", cluster,
+             shim::Cluster::MOST);
+    return 1;
+  }
+  shim::Cluster& blocks = shim::owner.cluster;
+  blocks.size = int(cluster);
+  for (int rank = 0; rank < blocks.size; rank++) {
+    if (blocks.blocks[rank] == nullptr) blocks.blocks[rank] = new shim::Block();
+    shim::Block& block = *blocks.blocks[rank];
+    block.cluster = &blocks;
+    block.invoke = shim::registry.invokers[kernel];
+    block.arguments = arguments;
+    block.size = int(block_threads);
+    block.block_dim = {block_threads, 1, 1};
+    block.grid_dim = {grid[0], grid[1], grid[2]};
+    block.dynamic_bytes = size_t(shared_bytes);
+    block.schedule = shim::Schedule(schedule);
+    block.message = message;
+    block.message_size = message_size;
+  }
   shim::acquired(shim::launch_token());
-  int result = shim::run_blocks(block, first_block, last_block, seed);
+  int result = shim::run_blocks(blocks, first_block, last_block, seed);
   shim::released(shim::launch_token());
-  block.fibers.forget_contexts();
+  for (int rank = 0; rank < blocks.size; rank++) blocks.blocks[rank]->fibers.forget_contexts();
+  // Stacks take two mappings each, of which a process has some ten thousands; few kernels have clusters.
+  for (int rank = 1; rank < blocks.size; rank++) {
+    delete blocks.blocks[rank];
+    blocks.blocks[rank] = nullptr;
+  }
   return result;
 }

@@ -46,7 +46,7 @@ struct alignas(64) Thread {  // the first line of the cache holds what a switch 
   bool (*poll)(void*);  // what it waits for, where that is no meeting
   void* poll_context;
   Copies copies;
-  unsigned barriers, warp_barriers;  // how many it has come to
+  unsigned barriers, warp_barriers, cluster_barriers;  // how many it has come to
 };
 
 // What `SIZE` threads do together: each leaves a request, the last to come answers all of them.

@@ -1,4 +1,4 @@
-// Products of a warpgroup from shared memory, done when they are waited for.
+// Products of a warpgroup from shared memory, the left operand also from registers, done when they are waited for.
 #pragma once
 
 namespace shim {
@@ -11,6 +11,9 @@ struct Operand {
   int size;
 
   SHIM_QUIET static Operand of(u64 descriptor, bool mn, int size, const Site& site) {
+    return of(descriptor, mn, size, site, *SHIM_SELF->block);
+  }
+  SHIM_QUIET static Operand of(u64 descriptor, bool mn, int size, const Site& site, Block& block) {
     auto field = [=](int from) { return u32(descriptor >> from & 0x3fff) << 4; };
     Operand operand{field(0), field(16), field(32), mn, size};
     const char* wrong = nullptr;
@@ -19,7 +22,7 @@ struct Operand {
     if (operand.start % 1024 >= (mn ? 1u : 128u)) wrong = "misaligned: the pattern starts at 1024 bytes";
     if (operand.stride % 1024 != 0) wrong = "misaligned: 8 rows are 1024 bytes";
     if (mn && operand.leading % 1024 != 0) wrong = "misaligned: the leading offset is no multiple of 1024";
-    SharedMemory::Piece& piece = dynamic_piece(site.what);
+    SharedMemory::Piece& piece = dynamic_piece(site.what, block);
     if (wrong == nullptr && (operand.start < WINDOW || operand.end() > WINDOW + piece.bytes)) {
       wrong = "it goes beyond the ends of dynamic shared memory";
     }
@@ -45,9 +48,19 @@ struct Operand {
   }
 };
 
+// Entry (i, k) of a left operand in registers: each lane holds pairs of rows g, g + 8, g, g + 8 and
+// columns 2t, 2t, 2t + 8, 2t + 8.
+SHIM_BARE inline float in_registers(const Wgmma& product, int i, int k) {
+  u32 pair = product.registers[i / 16 * 32 + i % 8 * 4 + k % 8 / 2][i % 16 / 8 + k / 8 * 2];
+  u32 number = k % 2 ? pair & 0xffff0000u : pair << 16;
+  float value;
+  memcpy(&value, &number, sizeof value);
+  return value;
+}
+
 // sums [64, n] += a [64, 16] b [16, n]: rows 16w + g and 16w + g + 8 belong to lanes 4g to 4g + 3 of warp w,
 // each with pairs of columns 8 apart.
-SHIM_BARE inline void multiply(const Wgmma& product, const Operand& a, const Operand& b, const char* window) {
+SHIM_BARE inline void multiply(const Wgmma& product, const Operand& b, const char* window, const Operand* a) {
   int n = product.n;
   float right[16][256], left[16], sums[256];
   for (int k = 0; k < 16; k++) {
@@ -56,8 +69,8 @@ SHIM_BARE inline void multiply(const Wgmma& product, const Operand& a, const Ope
   for (int i = 0; i < 64; i++) {
     float* const* owners = product.sums + i / 16 * 32 + i % 8 * 4;
     int upper = i % 16 / 8 * 2;
-    for (int k = 0; k < 16; k++) left[k] = a.at(window, i, k);
-    for (int j = 0; j < n; j++) sums[j] = owners[j % 8 / 2][j / 8 * 4 + upper + j % 2];
+    for (int k = 0; k < 16; k++) left[k] = a != nullptr ? a->at(window, i, k) : in_registers(product, i, k);
+    for (int j = 0; j < n; j++) sums[j] = product.add ? owners[j % 8 / 2][j / 8 * 4 + upper + j % 2] : 0.0f;
     for (int k = 0; k < 16; k++) {
       for (int j = 0; j < n; j++) sums[j] += left[k] * right[k][j];
     }
@@ -65,16 +78,20 @@ SHIM_BARE inline void multiply(const Wgmma& product, const Operand& a, const Ope
   }
 }
 
-// Fails if a product that is not done reads from this span.
-SHIM_QUIET void nobody_reads(u32 begin, u32 end) {
-  Asynchronous& async = SHIM_SELF->block->async;
+// Fails if a product that is not done reads from this span of the block's memory.
+SHIM_QUIET void nobody_reads(u32 begin, u32 end, Block& block) {
+  Asynchronous& async = block.async;
   for (int g = 0; g < Asynchronous::GROUPS; g++) {
     for (int i = 0; i < async.warpgroups[g].count; i++) {
       const Wgmma& product = async.warpgroups[g].products[i];
       Site site{"wgmma", "", 0};
-      Operand a = Operand::of(product.a, product.a_mn, 64, site);
-      Operand b = Operand::of(product.b, product.b_mn, product.n, site);
-      if (meets(begin, end, a.begin(), a.end()) || meets(begin, end, b.begin(), b.end())) {
+      Operand b = Operand::of(product.b, product.b_mn, product.n, site, block);
+      bool met = meets(begin, end, b.begin(), b.end());
+      if (!product.a_here) {
+        Operand a = Operand::of(product.a, product.a_mn, 64, site, block);
+        met = met || meets(begin, end, a.begin(), a.end());
+      }
+      if (met) {
         fail("copy_box: a wgmma of warpgroup %d still reads what lies at %u", g, begin - WINDOW);
       }
     }
@@ -93,7 +110,10 @@ SHIM_QUIET inline void has_come(const Operand& operand, const Site& site) {
 // What a thread brings to a meeting of its warpgroup; answered once for all.
 struct AskWgmma {
   Site site;
-  Wgmma product;  // without the registers
+  u64 a, b;
+  int n;
+  bool a_mn, b_mn, add;
+  const u32* registers;  // of the left operand, or none
   float* sums;
   int group;
   SHIM_QUIET static void answer(AskWgmma* const* threads) {
@@ -102,15 +122,22 @@ struct AskWgmma {
     if (!group.fenced) fail("%s (%s:%d) without wgmma_fence", ask.site.what, ask.site.file, ask.site.line);
     if (group.count == Asynchronous::PRODUCTS) fail("more than %d products under way", group.count);
     Wgmma& product = group.products[group.count++];
-    product = ask.product;
+    product.a = ask.a;
+    product.b = ask.b;
+    product.n = ask.n;
+    product.a_mn = ask.a_mn;
+    product.b_mn = ask.b_mn;
+    product.add = ask.add;
+    product.a_here = ask.registers != nullptr;
     product.group = group.committed;
     for (int i = 0; i < 128; i++) {
       product.sums[i] = threads[i]->sums;
-      if (threads[i]->product.a == product.a && threads[i]->product.b == product.b) continue;
+      if (product.a_here) memcpy(product.registers[i], threads[i]->registers, 16);
+      if (threads[i]->a == product.a && threads[i]->b == product.b) continue;
       fail("%s (%s:%d): thread %d of the warpgroup has another descriptor than the first", ask.site.what,
            ask.site.file, ask.site.line, i);
     }
-    has_come(Operand::of(product.a, product.a_mn, 64, ask.site), ask.site);
+    if (!product.a_here) has_come(Operand::of(product.a, product.a_mn, 64, ask.site), ask.site);
     has_come(Operand::of(product.b, product.b_mn, product.n, ask.site), ask.site);
   }
 };
@@ -136,9 +163,14 @@ struct WaitWgmma {
     for (int i = 0; i < group.count; i++) {
       Wgmma& product = group.products[i];
       if (product.group + u64(ask.left) < group.committed) {
-        Operand a = Operand::of(product.a, product.a_mn, 64, ask.site);
+        const char* window = dynamic_piece(ask.site.what).start - WINDOW;
         Operand b = Operand::of(product.b, product.b_mn, product.n, ask.site);
-        multiply(product, a, b, dynamic_piece(ask.site.what).start - WINDOW);
+        if (product.a_here) {
+          multiply(product, b, window, nullptr);
+        } else {
+          Operand a = Operand::of(product.a, product.a_mn, 64, ask.site);
+          multiply(product, b, window, &a);
+        }
       } else {
         if (kept != i) group.products[kept] = product;
         kept++;
@@ -167,6 +199,14 @@ inline void wgmma_commit(SHIM_HERE) {
   shim::CommitWgmma request{shim::warpgroup_number()};
   shim::warpgroup_meet(request, {"wgmma_commit", file, line});
 }
+template <int COUNT>
+inline void pin(float (&)[COUNT]) {}
+template <int LEFT>
+inline void wgmma_wait(SHIM_HERE) {
+  shim::Site site{"wgmma_wait", file, line};
+  shim::WaitWgmma request{site, shim::warpgroup_number(), LEFT};
+  shim::warpgroup_meet(request, site);
+}
 template <int LEFT, int COUNT>
 inline void wgmma_wait(float (&)[COUNT], SHIM_HERE) {
   shim::Site site{"wgmma_wait", file, line};
@@ -176,6 +216,18 @@ inline void wgmma_wait(float (&)[COUNT], SHIM_HERE) {
 template <int N, bool A_MN, bool B_MN>
 inline void wgmma_bf16(float (&sums)[N / 2], u64 a, u64 b, SHIM_HERE) {
   shim::Site site{"wgmma_bf16", file, line};
-  shim::AskWgmma request{site, {a, b, N, A_MN, B_MN, {}, 0}, sums, shim::warpgroup_number()};
+  shim::AskWgmma request{site, a, b, N, A_MN, B_MN, true, nullptr, sums, shim::warpgroup_number()};
+  shim::warpgroup_meet(request, site);
+}
+template <bool ADD, bool B_MN>
+inline void wgmma_bf16_64(float (&sums)[32], u64 a, u64 b, SHIM_HERE) {
+  shim::Site site{"wgmma_bf16_64", file, line};
+  shim::AskWgmma request{site, a, b, 64, false, B_MN, ADD, nullptr, sums, shim::warpgroup_number()};
+  shim::warpgroup_meet(request, site);
+}
+template <bool ADD, bool B_MN>
+inline void wgmma_bf16_64(float (&sums)[32], const u32 (&a)[4], u64 b, SHIM_HERE) {
+  shim::Site site{"wgmma_bf16_64", file, line};
+  shim::AskWgmma request{site, 0, b, 64, false, B_MN, ADD, a, sums, shim::warpgroup_number()};
   shim::warpgroup_meet(request, site);
 }

@@ -1,4 +1,4 @@
-//! Launchers of `attention.cu` and `attention_mma.cu`: causal attention of many heads.
+//! Launchers of `attention.cu`, `attention_mma.cu` and `attention_wgmma.cu`: causal attention of many heads.
 //!
 //! `out = softmax(Q Kᵀ/√hs) V` where position `i` sees the positions `0..=i`.
 //!
@@ -10,6 +10,8 @@
 //!
 //! No rung holds `[t, t]` numbers, and none adds in an order that depends on the device: backward is
 //! one pass over queries for `dQ` and one over keys for `dK` and `dV`.
+
+mod wgmma;
 
 use crate::sources::Source;
 use crate::{Device, Launch, Precision, Result, Storage, View, ViewMut};
@@ -48,6 +50,8 @@ pub enum Rung {
     Flash,
     /// Tensor cores, for bf16 and head sizes 32, 64 and 128 at addresses that are multiples of 16.
     Mma,
+    /// The tensor cores of capability 9.0, for bf16 and heads of 64 at such addresses.
+    Wgmma,
 }
 
 impl Rung {
@@ -64,12 +68,16 @@ impl Rung {
                     && matches!(hs, 32 | 64 | 128)
                     && capability >= (8, 0)
             }
+            Self::Wgmma => {
+                A::PRECISION == Precision::Bf16 && hs == wgmma::SIDE && capability == (9, 0)
+            }
         }
     }
 
     fn best<A: Storage>(device: &Device, hs: usize, addresses: &[u64]) -> Self {
         let aligned = addresses.iter().all(|address| address % 16 == 0);
         match () {
+            () if aligned && Self::Wgmma.serves::<A>(device, hs) => Self::Wgmma,
             () if aligned && Self::Mma.serves::<A>(device, hs) => Self::Mma,
             () if Self::Flash.serves::<A>(device, hs) => Self::Flash,
             () => Self::Naive,
@@ -128,6 +136,7 @@ pub fn forward_with<A: Storage>(
             .grid(shape.blocks(128), 1, 1)
             .block(128)
             .shared(mma_bytes(size, 128, 0)),
+        Rung::Wgmma => return wgmma::forward(device, out, lse, qkv, shape),
     };
     // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
     unsafe { heads(launch.write(&mut out).write(&mut lse).read(qkv), rung, shape).run() }
@@ -157,8 +166,8 @@ pub fn backward<A: Storage>(
     scratch: ViewMut<f32>,
     shape: Shape,
 ) -> Result<()> {
-    let addresses = [dqkv.address_on(device), dout.address_on(device), qkv.address_on(device)];
-    let rung = Rung::best::<A>(device, shape.hs, &addresses);
+    let [a, b, c] = [dout, qkv, out].map(|view| view.address_on(device));
+    let rung = Rung::best::<A>(device, shape.hs, &[dqkv.address_on(device), a, b, c]);
     backward_with(rung, device, dqkv, dout, qkv, out, lse, scratch, shape)
 }
 
@@ -189,6 +198,9 @@ pub fn backward_with<A: Storage>(
     assert_eq!(lse.len(), rows, "attention::backward: length of lse");
     assert!(scratch.len() >= rows, "attention::backward: {} of {rows} scratch", scratch.len());
     rung_serves::<A>(rung, device, shape, "backward");
+    if rung == Rung::Wgmma {
+        return wgmma::backward(device, dqkv, dout, qkv, out, lse, scratch, shape);
+    }
     // SAFETY: all have the lengths of the shape, and the tiles their shared memory.
     unsafe {
         Launch::of::<A>(device, Source::Attention, "attention_row_sums")
@@ -225,6 +237,7 @@ pub fn backward_with<A: Storage>(
                     .block(128)
                     .shared(mma_bytes(size, 2 * tile, if of_keys { 4 * 64 } else { 0 }))
             }
+            Rung::Wgmma => unreachable!("attention::backward: launched above"),
         };
         let launch = launch.write(&mut dqkv).read(scratch.view()).read(lse).read(dout).read(qkv);
         // SAFETY: all have the lengths of the shape, and the tiles their shared memory.

@@ -7,9 +7,11 @@
 //! Departures from the textbook form:
 //! 1. Logits are held for at most [`chunk_rows`] rows.
 //! 2. Rows with `a = b = 0` are squeezed out before the products: what the loss drops costs no
-//!    backward work. Kept rows of several chunks wait until a chunk is full; how many wait is known
-//!    to the device alone, and the products get it as a limit in device memory.
-//! 3. `1 − p` is `Σ_{k≠t} e_k / Σ_k e_k`, and the gradient's entry at the target uses it.
+//!    backward work. How many are kept is known to the device alone, and the products get it as a
+//!    limit in device memory.
+//! 3. Gradients stand over the logits that they are made of, so that a chunk can be large: every one
+//!    adds to the whole of `dW`, and the products fill a device the better the more rows they have.
+//! 4. `1 − p` is `Σ_{k≠t} e_k / Σ_k e_k`, and the gradient's entry at the target uses it.
 
 mod chunk;
 mod code;
@@ -17,7 +19,7 @@ mod scratch;
 
 pub use code::Code;
 
-use crate::{Device, Precision, Result, Rung, Storage, View, ViewMut};
+use crate::{Device, Result, Rung, Storage, View, ViewMut};
 use chunk::Chunk;
 use scratch::Scratch;
 
@@ -56,11 +58,15 @@ pub struct Gradients<'a, A> {
     pub scale: f32,
 }
 
-/// Rows whose logits are computed together: 256 MiB of them, in multiples of 128 rows. Every chunk
-/// adds to the whole of `dW`, so few and large chunks are better.
+/// Rows whose logits are computed together, in multiples of 128: a quarter of them all, at least 1024
+/// and at most 8192. Large tables ask for less, so that four bytes for each logit and each number of
+/// `dW` stay below a tenth of the 16 bytes per logit and row that automatic differentiation holds
+/// (logits and their gradient in half precision; both, and the log-softmax, in single).
 pub fn chunk_rows(shape: Shape) -> usize {
-    let rows = ((1 << 26) / shape.v.max(1)).clamp(128, 8192);
-    (rows - rows % 128).min(shape.n)
+    let Shape { n, c, .. } = shape;
+    let tenth = (n * 16 / 10).saturating_sub(4 * c) / 4;
+    let rows = (n / 4).min(tenth).clamp(1024, 8192);
+    (rows - rows % 128).min(n)
 }
 
 /// Numbers from one row of logits, or of their gradients, to the next: whatever `v` is, rows begin on
@@ -69,19 +75,14 @@ fn stride(v: usize) -> usize {
     v.next_multiple_of(8)
 }
 
-/// Rows that may wait for the backward products: fewer than a chunk from before, and a chunk.
-fn capacity(chunk: usize, n: usize) -> usize {
-    n.min(2 * chunk)
-}
-
 /// Scratch that [`forward_backward`] needs, in `f32` numbers.
-pub fn workspace(shape: Shape, precision: Precision) -> usize {
-    workspace_with(chunk_rows(shape), shape, precision)
+pub fn workspace(shape: Shape) -> usize {
+    workspace_with(chunk_rows(shape), shape)
 }
 
 /// Scratch that [`forward_backward_with`] needs, in `f32` numbers.
-pub fn workspace_with(chunk: usize, shape: Shape, precision: Precision) -> usize {
-    scratch::len(chunk, shape, precision)
+pub fn workspace_with(chunk: usize, shape: Shape) -> usize {
+    scratch::len(chunk, shape)
 }
 
 /// Loss of every row, and its gradients where asked for. Never waits for the device.
@@ -157,7 +158,7 @@ pub fn forward_backward_with<A: Storage>(
     assert!(mask.is_none_or(|mask| mask.len() == n), "classifier: one mask entry per row");
     assert_eq!(weight.len(), v * c, "classifier: length of weight");
     assert!(chunk > 0 || n == 0, "classifier: at least one row per chunk");
-    let most = workspace_with(chunk, shape, A::PRECISION);
+    let most = workspace_with(chunk, shape);
     assert!(workspace.len() >= most, "classifier: a workspace of {most} numbers");
     let aligned = workspace.address_on(device).is_multiple_of(16);
     assert!(aligned, "classifier: the workspace begins on a boundary of 16 bytes");
@@ -167,12 +168,12 @@ pub fn forward_backward_with<A: Storage>(
     let mut scratch = Scratch::<A>::cut(workspace, chunk, shape);
     for start in (0..n).step_by(chunk) {
         let end = n.min(start + chunk);
-        let chunk = Chunk { device, rung, start, end, size: chunk, shape };
+        let chunk = Chunk { device, rung, start, end, shape };
         let scale = gradients.as_ref().map(|gradients| gradients.scale);
         chunk.logits(&mut scratch, x, weight)?;
-        chunk.statistics(&mut rows, &mut scratch, targets, mask, code, scale)?;
+        chunk.rows_of(&mut rows, &mut scratch, targets, mask, code, scale)?;
         if let Some(gradients) = &mut gradients {
-            chunk.gradient(&mut scratch, rows.kept.view(), targets)?;
+            chunk.place(&mut scratch, rows.kept.view())?;
             chunk.products(gradients, &mut scratch, x, weight)?;
         }
     }

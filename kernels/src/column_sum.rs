@@ -62,9 +62,7 @@ pub fn accumulate_with<A: Storage>(
         true => ("column_sum_part", width::<A>()),
         false => ("column_sum_part_ragged", 1),
     };
-    let lanes = oc.div_ceil(width).next_power_of_two().min(32);
-    let rows = rows_of_a_chunk(n);
-    let chunks = n.div_ceil(rows);
+    let Chunks { rows, chunks, lanes } = Chunks::of(n, oc, width);
     let mut parts = scratch.into_slice(0..chunks * oc);
     // SAFETY: the rows are whole, and scratch has a row for each chunk of them.
     unsafe {
@@ -85,6 +83,23 @@ pub fn accumulate_with<A: Storage>(
 /// How many `f32` [`accumulate`] wants as scratch.
 pub fn scratch(n: usize, oc: usize) -> usize {
     n.div_ceil(rows_of_a_chunk(n)) * oc
+}
+
+/// How rows and columns are shared out.
+pub(crate) struct Chunks {
+    /// Rows of a chunk.
+    pub rows: usize,
+    pub chunks: usize,
+    /// Threads side by side, a piece of columns each.
+    pub lanes: usize,
+}
+
+impl Chunks {
+    pub fn of(n: usize, oc: usize, width: usize) -> Self {
+        let lanes = oc.div_ceil(width).next_power_of_two().min(32);
+        let rows = rows_of_a_chunk(n);
+        Self { rows, chunks: n.div_ceil(rows), lanes }
+    }
 }
 
 /// At most 256 chunks.

@@ -3,14 +3,17 @@
 mod cuda;
 mod host;
 mod meter;
+mod profile;
 mod timing;
 
 pub use meter::Memory;
+pub use profile::Record;
 
 use crate::launch::{Launch, TensorMap};
 use crate::memory::{Element, View};
 use crate::{KernelError, Result};
 use meter::Meter;
+use profile::Recorder;
 use std::sync::Arc;
 
 /// In which order the shim runs the threads of a block between two barriers.
@@ -30,6 +33,7 @@ pub enum Schedule {
 pub struct Device {
     machine: Machine,
     meter: Arc<Meter>,
+    recorder: Arc<Recorder>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +48,7 @@ impl Device {
     /// # Errors
     /// If there is no such GPU, or no compiler for its kernels.
     pub fn cuda(ordinal: usize) -> Result<Self> {
-        Ok(Self { machine: Machine::Cuda(cuda::Cuda::open(ordinal)?), meter: Arc::default() })
+        Ok(Self::of(Machine::Cuda(cuda::Cuda::open(ordinal)?)))
     }
 
     /// The kernels on the CPU: the same sources, compiled by the host's C++ compiler.
@@ -53,7 +57,11 @@ impl Device {
     /// If there is no C++ compiler.
     pub fn host(schedule: Schedule) -> Result<Self> {
         let host = Arc::new(host::Host::new(schedule)?);
-        Ok(Self { machine: Machine::Host(host), meter: Arc::default() })
+        Ok(Self::of(Machine::Host(host)))
+    }
+
+    fn of(machine: Machine) -> Self {
+        Self { machine, meter: Arc::default(), recorder: Arc::default() }
     }
 
     /// Its name.
@@ -114,12 +122,43 @@ impl Device {
         stride: usize,
         [box_rows, box_columns]: [usize; 2],
     ) -> Result<TensorMap> {
+        self.map_of(matrix, None, [rows, columns], stride, [box_rows, box_columns])
+    }
+
+    /// The same of `layers` such matrices, one after the other: a box lies in one of them, zeros beyond
+    /// its edges.
+    ///
+    /// # Errors
+    /// As [`Device::tensor_map`].
+    ///
+    /// # Panics
+    /// As [`Device::tensor_map`].
+    pub fn tensor_map_of_layers<T: Element>(
+        &self,
+        matrices: View<T>,
+        layers: usize,
+        shape: [usize; 2],
+        stride: usize,
+        box_shape: [usize; 2],
+    ) -> Result<TensorMap> {
+        self.map_of(matrices, Some(layers), shape, stride, box_shape)
+    }
+
+    fn map_of<T: Element>(
+        &self,
+        matrix: View<T>,
+        layers: Option<usize>,
+        [rows, columns]: [usize; 2],
+        stride: usize,
+        [box_rows, box_columns]: [usize; 2],
+    ) -> Result<TensorMap> {
         assert!(stride >= columns, "Device::tensor_map: rows overlap");
-        let extent = (rows * stride + columns).saturating_sub(stride);
+        let extent = (layers.unwrap_or(1) * rows * stride + columns).saturating_sub(stride);
         assert!(matrix.len() >= extent, "Device::tensor_map: length of the matrix");
         let address = matrix.address_on(self);
         let element_bytes = size_of::<T>();
-        let tile = Tile { address, element_bytes, rows, columns, stride, box_rows, box_columns };
+        let tile =
+            Tile { address, element_bytes, layers, rows, columns, stride, box_rows, box_columns };
         tile.check()?;
         match &self.machine {
             Machine::Host(_) => Ok(host::tensor_map(&tile)),
@@ -158,7 +197,7 @@ impl Device {
     pub(crate) fn copy_to_host<T: Element>(&self, to: &mut [T], address: u64) -> Result<()> {
         // SAFETY: a view of as many `T` calls this; the host's addresses are pointers. Every
         // pattern of bits is a number.
-        unsafe {
+        self.recorded("download", &[], || unsafe {
             match &self.machine {
                 Machine::Host(_) => {
                     std::ptr::copy_nonoverlapping(address as *const T, to.as_mut_ptr(), to.len());
@@ -168,12 +207,12 @@ impl Device {
                     cuda.download(to.as_mut_ptr().cast(), address, size_of_val(to))
                 }
             }
-        }
+        })
     }
 
     pub(crate) fn copy_from_host<T: Element>(&self, address: u64, from: &[T]) -> Result<()> {
         // SAFETY: an exclusive view of as many `T` calls this; numbers have no padding.
-        unsafe {
+        self.recorded("upload", &[], || unsafe {
             match &self.machine {
                 Machine::Host(_) => {
                     std::ptr::copy_nonoverlapping(from.as_ptr(), address as *mut T, from.len());
@@ -184,22 +223,22 @@ impl Device {
                     cuda.upload(address, std::slice::from_raw_parts(bytes, size_of_val(from)))
                 }
             }
-        }
+        })
     }
 
     pub(crate) fn zero(&self, address: u64, bytes: usize) -> Result<()> {
-        match &self.machine {
+        self.recorded("zero", &[], || match &self.machine {
             Machine::Host(_) => {
                 // SAFETY: an exclusive view of as many bytes calls this.
                 unsafe { (address as *mut u8).write_bytes(0, bytes) };
                 Ok(())
             }
             Machine::Cuda(cuda) => cuda.zero(address, bytes),
-        }
+        })
     }
 
     pub(crate) fn copy_within(&self, to: u64, from: u64, bytes: usize) -> Result<()> {
-        match &self.machine {
+        self.recorded("copy", &[], || match &self.machine {
             Machine::Host(_) => {
                 // SAFETY: two views of as many bytes call this, and one is exclusive: no overlap.
                 unsafe {
@@ -208,14 +247,14 @@ impl Device {
                 Ok(())
             }
             Machine::Cuda(cuda) => cuda.copy_within(to, from, bytes),
-        }
+        })
     }
 
     pub(crate) fn launch(&self, launch: &Launch) -> Result<()> {
-        match &self.machine {
+        self.recorded(launch.kernel, &launch.sizes, || match &self.machine {
             Machine::Host(host) => host.launch(launch),
             Machine::Cuda(cuda) => cuda.launch(launch),
-        }
+        })
     }
 }
 
@@ -223,6 +262,7 @@ impl Device {
 struct Tile {
     address: u64,
     element_bytes: usize,
+    layers: Option<usize>,
     rows: usize,
     columns: usize,
     stride: usize,
@@ -233,14 +273,16 @@ struct Tile {
 impl Tile {
     /// What the engine's manual asks of a matrix and of a swizzled box.
     fn check(&self) -> Result<()> {
-        let Self { address, element_bytes, rows, columns, stride, box_rows, box_columns } = *self;
+        let Self { address, element_bytes, layers, rows, columns, stride, box_rows, box_columns } =
+            *self;
         let row_bytes = stride * element_bytes;
         let ask = |holds: bool, what: String| {
             let refusal =
                 || KernelError::Unsupported(format!("A tensor map cannot be had: {what}."));
             if holds { Ok(()) } else { Err(refusal()) }
         };
-        ask(rows > 0 && columns > 0, format!("the matrix is {rows} × {columns}"))?;
+        let layers = layers.unwrap_or(1);
+        ask(layers > 0 && rows > 0 && columns > 0, format!("the matrix is {rows} × {columns}"))?;
         ask(address.is_multiple_of(16), "the matrix does not start at 16 bytes".to_owned())?;
         ask(row_bytes.is_multiple_of(16), format!("rows {row_bytes} bytes apart, not 16s"))?;
         let box_bytes = box_columns * element_bytes;

@@ -1,7 +1,8 @@
 //! Launchers of `gelu.cu`: GELU in the tanh form, `gelu(x) = ½x(1 + tanh u)` with
 //! `u = √(2/π)(x + 0.044715 x³)`.
 
-use crate::pieces::width;
+use crate::column_sum::{self, Chunks};
+use crate::pieces::{whole, width};
 use crate::sources::Source;
 use crate::{Device, Launch, Result, Rung, Storage, View, ViewMut};
 
@@ -102,6 +103,56 @@ pub fn backward_with<A: Storage>(
             .value(pre.len() as u64)
             .run()
     }
+}
+
+/// As [`backward`], and `dbias [c] += Σ_rows dpre [n, c]`, the sums that [`column_sum::accumulate`] adds,
+/// bit for bit: the gradient of a bias that `pre` was made with.
+///
+/// # Errors
+/// If the device fails.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn backward_summed<A: Storage>(
+    device: &Device,
+    mut dpre: ViewMut<A>,
+    mut activated: ViewMut<A>,
+    mut dbias: ViewMut<f32>,
+    pre: View<A>,
+    scratch: ViewMut<f32>,
+) -> Result<()> {
+    let c = dbias.len();
+    assert!(c > 0, "gelu::backward_summed: at least one column");
+    assert_eq!(pre.len() % c, 0, "gelu::backward_summed: pre must hold whole rows of {c}");
+    assert_eq!(dpre.len(), pre.len(), "gelu::backward_summed: dpre and pre differ in length");
+    let out = activated.len();
+    assert_eq!(out, pre.len(), "gelu::backward_summed: activated and pre differ in length");
+    let n = pre.len() / c;
+    let needed = column_sum::scratch(n, c);
+    assert!(scratch.len() >= needed, "gelu::backward_summed: scratch is too short");
+    let at = [dpre.address_on(device), activated.address_on(device), pre.address_on(device)];
+    let (kernel, width) = match whole::<A>(c, &at) {
+        true => ("gelu_backward_summed", width::<A>()),
+        false => ("gelu_backward_summed_ragged", 1),
+    };
+    let Chunks { rows, chunks, lanes } = Chunks::of(n, c, width);
+    let mut parts = scratch.into_slice(0..chunks * c);
+    // SAFETY: the rows are whole, and scratch has a row for each chunk of them.
+    unsafe {
+        Launch::of::<A>(device, Source::Gelu, kernel)
+            .grid(chunks, c.div_ceil(lanes * width), 1)
+            .block(THREADS as u32)
+            .write(&mut dpre)
+            .write(&mut activated)
+            .write(&mut parts)
+            .read(pre)
+            .size(n)
+            .size(c)
+            .size(rows)
+            .size(lanes)
+            .run()
+    }?;
+    column_sum::finish(device, &mut dbias, None, parts.view())
 }
 
 fn blocks<A: Storage>(rung: Rung, len: usize) -> usize {

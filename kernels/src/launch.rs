@@ -20,6 +20,8 @@ pub struct Launch<'a> {
     pub(crate) cluster: u32,
     pub(crate) shared_bytes: usize,
     pub(crate) arguments: Vec<Argument>,
+    /// Those that are sizes.
+    pub(crate) sizes: Vec<i32>,
 }
 
 /// The bytes of one argument, aligned as a tensor map must be.
@@ -79,6 +81,7 @@ impl<'a> Launch<'a> {
             cluster: 1,
             shared_bytes: 0,
             arguments: Vec::new(),
+            sizes: Vec::new(),
         }
     }
 
@@ -153,8 +156,10 @@ impl<'a> Launch<'a> {
     /// # Panics
     /// If it is 2³¹ or more.
     #[must_use]
-    pub fn size(self, value: usize) -> Self {
-        self.value(i32::try_from(value).expect("Launch::size: a size below 2³¹"))
+    pub fn size(mut self, value: usize) -> Self {
+        let size = i32::try_from(value).expect("Launch::size: a size below 2³¹");
+        self.sizes.push(size);
+        self.value(size)
     }
 
     /// A tensor map, by value.

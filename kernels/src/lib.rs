@@ -33,7 +33,7 @@ mod rung;
 pub mod sampling;
 pub mod sources;
 
-pub use device::{Device, Memory, Schedule};
+pub use device::{Device, Memory, Record, Schedule};
 pub use error::{KernelError, Result};
 pub use launch::{Launch, Scalar, TensorMap};
 pub use memory::{Buffer, Element, Precision, Storage, View, ViewMut};

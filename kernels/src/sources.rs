@@ -28,6 +28,8 @@ pub enum Source {
     Attention,
     /// Causal attention on `mma.sync`, bf16.
     AttentionMma,
+    /// Causal attention on `wgmma` with bulk tensor copies, bf16, `sm_90a` only.
+    AttentionWgmma,
     /// Attention with a key-value cache.
     Decode,
     /// Gathering and scattering of rows.
@@ -46,7 +48,7 @@ pub enum Source {
 
 impl Source {
     /// All of the tier's.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Embedding,
         Self::Layernorm,
         Self::LayernormBackward,
@@ -57,6 +59,7 @@ impl Source {
         Self::ColumnSum,
         Self::Attention,
         Self::AttentionMma,
+        Self::AttentionWgmma,
         Self::Decode,
         Self::Rows,
         Self::Classifier,
@@ -80,6 +83,9 @@ impl Source {
             Self::ColumnSum => ("column_sum.cu", include_str!("../cuda/column_sum.cu")),
             Self::Attention => ("attention.cu", include_str!("../cuda/attention.cu")),
             Self::AttentionMma => ("attention_mma.cu", include_str!("../cuda/attention_mma.cu")),
+            Self::AttentionWgmma => {
+                ("attention_wgmma.cu", include_str!("../cuda/attention_wgmma.cu"))
+            }
             Self::Decode => ("decode.cu", include_str!("../cuda/decode.cu")),
             Self::Rows => ("rows.cu", include_str!("../cuda/rows.cu")),
             Self::Classifier => ("classifier.cu", include_str!("../cuda/classifier.cu")),
@@ -105,7 +111,9 @@ impl Source {
     /// The storage precisions that launchers ask of it.
     pub fn precisions(self) -> &'static [Precision] {
         match self {
-            Self::MatmulMma | Self::MatmulWgmma | Self::AttentionMma => &[Precision::Bf16],
+            Self::MatmulMma | Self::MatmulWgmma | Self::AttentionMma | Self::AttentionWgmma => {
+                &[Precision::Bf16]
+            }
             _ => &[Precision::F32, Precision::Bf16],
         }
     }
@@ -113,7 +121,7 @@ impl Source {
     /// The architectures it is checked for.
     pub fn architectures(self) -> &'static [&'static str] {
         match self {
-            Self::MatmulWgmma => &["sm_90a"],
+            Self::MatmulWgmma | Self::AttentionWgmma => &["sm_90a"],
             _ => &["sm_80", "sm_90a", "sm_100"],
         }
     }

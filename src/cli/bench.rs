@@ -1,5 +1,6 @@
 //! `fortifai bench`: the CUDA kernels against the clock.
 
+mod profile;
 mod record;
 mod step;
 mod table;
@@ -25,7 +26,8 @@ use std::path::{Path, PathBuf};
 ///
 /// --step times whole training steps (forward, backward, clipping, AdamW) and prints tokens per
 /// second and model-FLOPs utilisation: tokens/s · (6·(12·L·c² + V·c) + 6·L·c·T) / peak, that is six
-/// operations per weight of a product and token, and causal attention over T positions.
+/// operations per weight of a product and token, and causal attention over T positions. One more step
+/// then says where the time goes: every kernel's share, and what no kernel accounts for.
 ///
 /// --device cuda-host runs the same in tiny shapes on the CPU, where times mean nothing: it tests
 /// the benches. The CPU tier has benches of its own: cargo bench.

@@ -23,8 +23,8 @@ pub fn forward<R: Real>(
     }
 }
 
-/// Adds to `dx [n, c]`, `dweight [c, oc]`, `dbias [oc]`:
-/// `dx += dout Wᵀ`, `dW += xᵀ dout`, `db += Σ_rows dout`.
+/// Overwrites `dx [n, c]`, adds to `dweight [c, oc]` and `dbias [oc]`:
+/// `dx ← dout Wᵀ`, `dW += xᵀ dout`, `db += Σ_rows dout`.
 pub fn backward<R: Real>(
     dx: ArrayViewMut2<R>,
     dweight: ArrayViewMut2<R>,
@@ -33,7 +33,7 @@ pub fn backward<R: Real>(
     x: ArrayView2<R>,
     weight: ArrayView2<R>,
 ) {
-    matmul(dx, dout, weight.t(), R::one(), Write::Accumulate);
+    matmul(dx, dout, weight.t(), R::one(), Write::Overwrite);
     backward_parameters(dweight, dbias, dout, x);
 }
 
@@ -51,7 +51,7 @@ pub fn backward_parameters<R: Real>(
 }
 
 /// `sums_j += Σ_i rows_ij`, every column summed from the first row to the last.
-fn add_column_sums<R: Real>(mut sums: ArrayViewMut1<R>, rows: ArrayView2<R>) {
+pub(super) fn add_column_sums<R: Real>(mut sums: ArrayViewMut1<R>, rows: ArrayView2<R>) {
     let width = rows.ncols();
     let rows = rows.as_slice().expect("linear::backward: dout must be contiguous");
     let sums = sums.as_slice_mut().expect("linear::backward: dbias must be contiguous");

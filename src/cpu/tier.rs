@@ -248,7 +248,7 @@ impl<R: Real> Tier for Cpu<R> {
         linear::backward(
             view_mut(dx, n, c),
             view_mut(dweight, c, oc),
-            Some(dbias.into()),
+            (affine.bias.len > 0).then(|| dbias.into()),
             view(dout, n, oc),
             view(x, n, c),
             view(&params[affine.weight.range()], c, oc),
@@ -277,6 +277,7 @@ impl<R: Real> Tier for Cpu<R> {
         pre: &Vec<R>,
         params: &Vec<R>,
         affine: Affine,
+        before: Span,
         shape: LinearShape,
     ) -> Result<()> {
         let LinearShape { n, c, oc } = shape;
@@ -291,6 +292,8 @@ impl<R: Real> Tier for Cpu<R> {
             dout,
             view(activated, n, c),
         );
+        let dbefore = &mut gradients[before.range()];
+        linear::add_column_sums(dbefore.into(), view(dpre, n, c));
         Ok(())
     }
     fn pack(

@@ -8,7 +8,7 @@ use crate::tier::{
     Span, Tier,
 };
 use crate::{Error, Result};
-use fortifai_kernels::matmul::{Layout, Product, Write};
+use fortifai_kernels::matmul::{Layout, Options, Product, Write};
 use fortifai_kernels::{
     Buffer, View, adamw, attention, classifier, column_sum, decode, embedding, gelu, layernorm,
     matmul, norm, rows,
@@ -51,7 +51,14 @@ impl<A: Weights> Cuda<A> {
         let (dweight, dbias) = gradients.master.two_mut(affine.weight.range(), affine.bias.range());
         let product =
             Product { m: c, n: oc, k: n, ..Self::product(shape, Layout::TN, Write::Accumulate) };
-        matmul::run(device, dweight, x, dout, &product)?;
+        // Few entries of many terms each: shares of them keep the whole device busy.
+        self.with_scratch(matmul::scratch(c, oc, n), |scratch| {
+            let options = Options { scratch: Some(scratch), ..Options::default() };
+            matmul::run_with(device, dweight, x, dout, &product, options)
+        })?;
+        if affine.bias.len == 0 {
+            return Ok(());
+        }
         self.with_scratch(column_sum::scratch(n, oc), |scratch| {
             column_sum::accumulate(device, dbias, dout, scratch)
         })
@@ -304,7 +311,7 @@ impl<A: Weights> Tier for Cuda<A> {
         let LinearShape { n, c, oc } = shape;
         let (dout, x) = (dout.slice(0..n * oc), x.slice(0..n * c));
         let product =
-            Product { m: n, n: c, k: oc, ..Self::product(shape, Layout::NT, Write::Accumulate) };
+            Product { m: n, n: c, k: oc, ..Self::product(shape, Layout::NT, Write::Overwrite) };
         let weight = A::read(params, affine.weight)?;
         matmul::run(&self.device, dx.slice_mut(0..n * c), dout, weight, &product)?;
         self.linear_parameters(gradients, dout, x, affine, shape)
@@ -330,6 +337,7 @@ impl<A: Weights> Tier for Cuda<A> {
         pre: &Buffer<A>,
         params: &Param<A>,
         affine: Affine,
+        before: Span,
         shape: LinearShape,
     ) -> Result<()> {
         let LinearShape { n, c, oc } = shape;
@@ -338,8 +346,11 @@ impl<A: Weights> Tier for Cuda<A> {
             Product { m: n, n: c, k: oc, ..Self::product(shape, Layout::NT, Write::Overwrite) };
         let weight = A::read(params, affine.weight)?;
         matmul::run(device, dpre.slice_mut(0..n * c), dout, weight, &product)?;
-        let (into, scratch) = (dpre.slice_mut(0..n * c), activated.slice_mut(0..n * c));
-        gelu::backward(device, into, scratch, pre.slice(0..n * c))?;
+        let (into, activated_to) = (dpre.slice_mut(0..n * c), activated.slice_mut(0..n * c));
+        let (dbefore, pre) = (gradients.master.slice_mut(before.range()), pre.slice(0..n * c));
+        self.with_scratch(column_sum::scratch(n, c), |scratch| {
+            gelu::backward_summed(device, into, activated_to, dbefore, pre, scratch)
+        })?;
         self.linear_parameters(gradients, dout, activated.slice(0..n * c), affine, shape)
     }
     fn pack(
@@ -496,7 +507,7 @@ impl<A: Weights> Tier for Cuda<A> {
     }
 
     fn classifier_workspace(&self, shape: LinearShape) -> usize {
-        classifier::workspace(classifier_shape(shape), A::PRECISION)
+        classifier::workspace(classifier_shape(shape))
     }
     fn classifier(
         &self,

@@ -84,7 +84,8 @@ impl<T: Tier> Gpt<T> {
     /// Loss per position, nothing kept for a backward pass.
     pub fn score(&self, acts: &mut Activations<T>, batch: Batch, rule: &Rule) -> Result<RowScores> {
         self.forward(acts, batch.tokens, batch.t, |_, _| Ok(()))?;
-        self.classify(acts, None, batch, rule)
+        self.classify(acts, None, batch, rule)?;
+        self.scores(acts, batch.tokens.len())
     }
 
     /// Logits at every position, `[b, t, v]`.
@@ -116,12 +117,12 @@ impl<T: Tier> Gpt<T> {
         })?;
         self.tier.zero_act(&mut d.narrow, batch.tokens.len() * self.config.channels)?;
         let to = ClassifierGradients { dx: &mut d.narrow, gradients, scale };
-        let result = self.classify(acts, Some(to), batch, rule).and_then(|scores| {
-            self.backward(gradients, acts, &mut d, batch.tokens, batch.t)?;
-            Ok(scores)
-        });
+        // The scores are waited for once everything has been asked for.
+        let result = self
+            .classify(acts, Some(to), batch, rule)
+            .and_then(|()| self.backward(gradients, acts, &mut d, batch.tokens, batch.t));
         acts.gradients = Some(d);
-        result
+        result.and_then(|()| self.scores(acts, batch.tokens.len()))
     }
 
     /// Runs the blocks; the last layer norm's output stands in `acts.normed`. `on_qkv` sees each
@@ -258,19 +259,20 @@ impl<T: Tier> Gpt<T> {
                 &acts.pre[index],
                 params,
                 layer.fcproj,
+                layer.fc.bias,
                 shape(4 * c, c),
             )?;
             let (mean, rstd) = (&acts.mean2[index], &acts.rstd2[index]);
             let residual = &acts.residual_mid[index];
             tier.layernorm_apply(&mut acts.normed, mean, rstd, residual, params, layer.ln2, n)?;
-            tier.zero_act(&mut d.narrow, n * c)?;
             tier.linear_backward(
                 &mut d.narrow,
                 gradients,
                 &d.wide,
                 &acts.normed,
                 params,
-                layer.fc,
+                // The sums over the rows of `d.wide` have been taken.
+                layer.fc.without_bias(),
                 shape(c, 4 * c),
             )?;
             tier.layernorm_backward(
@@ -284,7 +286,6 @@ impl<T: Tier> Gpt<T> {
                 layer.ln2,
                 n,
             )?;
-            tier.zero_act(&mut d.narrow, n * c)?;
             tier.linear_backward(
                 &mut d.narrow,
                 gradients,
@@ -307,7 +308,6 @@ impl<T: Tier> Gpt<T> {
             let (mean, rstd) = (&acts.mean1[index], &acts.rstd1[index]);
             let residual = &acts.residual[index];
             tier.layernorm_apply(&mut acts.normed, mean, rstd, residual, params, layer.ln1, n)?;
-            tier.zero_act(&mut d.narrow, n * c)?;
             tier.linear_backward(
                 &mut d.narrow,
                 gradients,
@@ -339,8 +339,7 @@ impl<T: Tier> Gpt<T> {
         gradients: Option<ClassifierGradients<T>>,
         batch: Batch,
         rule: &Rule,
-    ) -> Result<RowScores> {
-        let n = batch.tokens.len();
+    ) -> Result<()> {
         self.tier.classifier(
             &mut acts.rows,
             gradients,
@@ -351,8 +350,12 @@ impl<T: Tier> Gpt<T> {
             self.layout.wte,
             rule,
             &mut acts.classifier_workspace,
-            self.head_shape(n),
-        )?;
+            self.head_shape(batch.tokens.len()),
+        )
+    }
+
+    /// What the classifier has left of the first `n` rows.
+    fn scores(&self, acts: &Activations<T>, n: usize) -> Result<RowScores> {
         let numbers = |wide| -> Result<Vec<f64>> {
             Ok(self.tier.download_wide(wide, n)?.into_iter().map(Real::wide).collect())
         };

@@ -92,6 +92,8 @@ pub enum Gradient {
     GeluWeight,
     /// The bias's behind it.
     GeluBias,
+    /// That of the bias before it.
+    GeluBefore,
     /// The residual stream's, from layer norm.
     LayernormResidual,
     /// Layer norm's weight's.

@@ -468,7 +468,8 @@ mod tests {
 
     #[test]
     fn derivatives_are_those_of_dual_numbers() {
-        let functions: [(fn(Dual64) -> Dual64, fn(Along<f64>) -> Along<f64>); 8] = [
+        type Pair = (fn(Dual64) -> Dual64, fn(Along<f64>) -> Along<f64>);
+        let functions: [Pair; 8] = [
             (rational, rational),
             (|x| -Scalar::exp(x), |x| -x.exp()),
             (Scalar::ln, Scalar::ln),

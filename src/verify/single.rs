@@ -9,8 +9,8 @@ use crate::cpu::Real;
 use crate::loss::Rule;
 use crate::model::Activations;
 use crate::tier::Tier;
-use fortifai_oracle::loss::{Denominator, LossKind};
 use fortifai_oracle::constants;
+use fortifai_oracle::loss::{Denominator, LossKind};
 use fortifai_stream::Stream;
 
 /// What is compared and how far it may be off: the mean loss relative to itself, logits relative to

@@ -37,6 +37,7 @@ fn gelu_is_exact_at_its_ends() {
     let pre = [0.0, -0.0, 30.0, -30.0, 1e6, -1e6, 1e10, -1e10];
     let len = pre.len();
     let mut params = Arena::of_parameters();
+    let before = params.push(&[0.0]);
     let affine = Affine { weight: params.push(&[1.0]), bias: params.push(&[0.0]) };
     let params = params.upload(&tier).unwrap();
     let shape = LinearShape { n: len, c: 1, oc: 1 };
@@ -46,6 +47,7 @@ fn gelu_is_exact_at_its_ends() {
     let large = f64::from(1e10f32);
     assert_eq!(read(&tier, &out, len), [0.0, 0.0, 30.0, 0.0, 1e6, 0.0, large, 0.0]);
     let mut arena = Arena::of_gradients();
+    arena.push(&[0.0]);
     arena.push(&[0.0]);
     arena.push(&[0.0]);
     let mut gradients = arena.upload(&tier).unwrap();
@@ -59,6 +61,7 @@ fn gelu_is_exact_at_its_ends() {
         &pre,
         &params,
         affine,
+        before,
         shape,
     )
     .unwrap();
@@ -72,9 +75,9 @@ fn gelu_keeps_its_digits_far_to_the_left() {
     let tier = Cpu::<f32>::new();
     let pre = [-1.5, -2.0, -3.0, -4.0, -4.5, -5.0];
     let op = GeluLinear { n: 6, c: 1, oc: 1 };
-    let point = [&pre[..], &[1.0, 0.0]].concat();
+    let point = [&pre[..], &[0.0, 1.0, 0.0]].concat();
     let v = [&[1.0; 6][..], &[0.0; 6]].concat();
-    let ran = op.run(&tier, &point, &v, &[0.0; 8]).unwrap();
+    let ran = op.run(&tier, &point, &v, &[0.0; 9]).unwrap();
     for (index, x) in pre.into_iter().enumerate() {
         let truth = gelu::forward(&[fortifai_oracle::Dual64::new(x, 1.0)])[0];
         for (got, truth) in [(ran.outputs[index], truth.re), (ran.gradient[index], truth.eps)] {

@@ -75,7 +75,12 @@ fn measure<A: Storage>(bench: &mut Bench, kernel: &'static str, backward: bool) 
         None => None,
     };
     let backward_bytes = bench.held_bytes()? - before - forward_bytes;
-    let all = [("naive", Rung::Naive), ("flash", Rung::Flash), ("mma", Rung::Mma)];
+    let all = [
+        ("naive", Rung::Naive),
+        ("flash", Rung::Flash),
+        ("mma", Rung::Mma),
+        ("wgmma", Rung::Wgmma),
+    ];
     let serves = |rung: &(&'static str, Rung)| rung.1.serves::<A>(device, hs);
     let (names, rungs) = all.into_iter().filter(serves).unzip();
     // Multiply-adds per pair of positions and channel: q·k and p·v; backward repeats the first and

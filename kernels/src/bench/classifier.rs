@@ -108,7 +108,7 @@ fn measure<A: Storage>(
         _ => classifier::chunk_rows(shape),
     };
     let plans = vec![(n, Rung::Naive), (n, Rung::Fast), (chunk, Rung::Fast)];
-    let scratch = |rows| classifier::workspace_with(rows, shape, A::PRECISION);
+    let scratch = |rows| classifier::workspace_with(rows, shape);
     let memory = |plan: &(usize, Rung)| outputs_bytes + 4 * scratch(plan.0);
     let memory_bytes: Vec<usize> = plans.iter().map(memory).collect();
     let most = plans.iter().map(|plan| scratch(plan.0)).max().unwrap_or(0);

@@ -1,26 +1,24 @@
 //! The classifier's scratch memory, cut out of one stretch of `f32`.
 
-use super::{Shape, capacity, stride};
-use crate::{Element, Precision, Storage, ViewMut};
+use super::{Shape, stride};
+use crate::{Element, Storage, ViewMut, matmul};
 
 /// Scratch for chunks of `rows` rows.
 #[derive(Debug)]
 pub(super) struct Scratch<'a, A: Storage> {
-    /// `[rows, stride]`, and room for the shares of split products.
+    /// `[rows, stride]`; a kept row's gradient stands over its logits, in the storage.
     pub logits: ViewMut<'a, f32>,
-    /// Of the rows that wait for the backward products, `[capacity, stride]`.
-    pub dz: ViewMut<'a, A>,
-    /// `[capacity, c]`.
+    /// Shares of split products.
+    pub shares: ViewMut<'a, f32>,
+    /// `[rows, c]`.
     pub kept_x: ViewMut<'a, A>,
-    /// `[capacity, c]`.
+    /// `[rows, c]`.
     pub kept_dx: ViewMut<'a, f32>,
-    /// What the gradient pass needs of each row, `[rows, 4]`.
-    pub saved: ViewMut<'a, f32>,
-    /// Where each row of the chunk waits, `[rows]`.
-    pub place: ViewMut<'a, u32>,
-    /// The rows that wait, `[capacity]`.
-    pub waiting: ViewMut<'a, u32>,
-    /// How many wait, and how many are multiplied now.
+    /// The kept rows in the order of their gradients, `[rows]`.
+    pub order: ViewMut<'a, u32>,
+    /// From where to where rows move, `[rows / 2, 2]`.
+    pub moves: ViewMut<'a, u32>,
+    /// How many rows are kept, and how many move.
     pub state: ViewMut<'a, u32>,
 }
 
@@ -28,20 +26,18 @@ pub(super) struct Scratch<'a, A: Storage> {
 const ALIGN: usize = 64;
 
 /// Numbers of each piece in the order of [`Scratch`], then of the whole.
-fn sizes(chunk: usize, shape: Shape, precision: Precision) -> ([usize; 8], usize) {
-    let (rows, waiting) = (chunk.min(shape.n), capacity(chunk, shape.n));
-    let stored = |numbers: usize| match precision {
-        Precision::F32 => numbers,
-        Precision::Bf16 => numbers.div_ceil(2),
-    };
+fn sizes(chunk: usize, shape: Shape) -> ([usize; 7], usize) {
+    let Shape { n, c, v } = shape;
+    let rows = chunk.min(n);
+    let shares = |rows| matmul::scratch(v, c, rows).max(matmul::scratch(rows, c, v));
     let pieces = [
-        rows * stride(shape.v),
-        stored(waiting * stride(shape.v)),
-        stored(waiting * shape.c),
-        waiting * shape.c,
-        4 * rows,
+        rows * stride(v),
+        // Of a whole chunk and of the last.
+        shares(rows).max(shares(n % chunk.max(1))),
+        rows * c,
+        rows * c,
         rows,
-        waiting,
+        rows / 2 * 2,
         2,
     ];
     let pieces = pieces.map(|numbers| numbers.next_multiple_of(ALIGN));
@@ -49,18 +45,18 @@ fn sizes(chunk: usize, shape: Shape, precision: Precision) -> ([usize; 8], usize
 }
 
 /// `f32` numbers that [`Scratch::cut`] takes.
-pub(super) fn len(chunk: usize, shape: Shape, precision: Precision) -> usize {
-    sizes(chunk, shape, precision).1
+pub(super) fn len(chunk: usize, shape: Shape) -> usize {
+    sizes(chunk, shape).1
 }
 
 impl<'a, A: Storage> Scratch<'a, A> {
     pub(super) fn cut(workspace: ViewMut<'a, f32>, chunk: usize, shape: Shape) -> Self {
-        let (pieces, _) = sizes(chunk, shape, A::PRECISION);
+        let (pieces, _) = sizes(chunk, shape);
         let mut rest = Some(workspace);
         let mut pieces = pieces.into_iter();
         let mut next = || {
             let whole = rest.take().expect("scratch");
-            let (piece, after) = whole.split_at(pieces.next().expect("eight pieces"));
+            let (piece, after) = whole.split_at(pieces.next().expect("seven pieces"));
             rest = Some(after);
             piece
         };
@@ -69,12 +65,11 @@ impl<'a, A: Storage> Scratch<'a, A> {
         }
         Self {
             logits: next(),
-            dz: of(next()),
+            shares: next(),
             kept_x: of(next()),
             kept_dx: next(),
-            saved: next(),
-            place: of(next()),
-            waiting: of(next()),
+            order: of(next()),
+            moves: of(next()),
             state: of(next()),
         }
     }

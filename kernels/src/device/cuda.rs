@@ -15,6 +15,7 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(super) use events::Event;
 pub(super) use tensor::tensor_map;
 
 /// A GPU with one stream. Everything is asynchronous but [`Cuda::download`] and

@@ -74,7 +74,7 @@ pub(super) unsafe fn free(address: u64, bytes: usize) {
 /// The shim's form of a tensor map: the numbers themselves, in the order of `bulk.hpp`.
 pub(super) fn tensor_map(tile: &Tile) -> TensorMap {
     let mut words = [0; 16];
-    words[..8].copy_from_slice(&[
+    words[..9].copy_from_slice(&[
         tile.address,
         tile.rows as u64,
         tile.columns as u64,
@@ -83,6 +83,7 @@ pub(super) fn tensor_map(tile: &Tile) -> TensorMap {
         tile.box_columns as u64,
         128, // the swizzle
         (tile.stride * tile.element_bytes) as u64,
+        tile.layers.unwrap_or(0) as u64,
     ]);
     TensorMap(words)
 }

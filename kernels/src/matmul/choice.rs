@@ -44,6 +44,10 @@ pub(super) fn plan<A: Storage>(
     };
     let hopper = tensor_cores && device.compute_capability() == (9, 0);
     let fills = tiles(Rung::Wgmma, Tile::Small) >= HOPPER / 2;
+    let pairs = |tile: Tile| {
+        let (rows, columns) = tile.shape(Rung::Wgmma);
+        m.div_ceil(2 * rows) * n.div_ceil(columns) * splits
+    };
     let rung = match rung {
         None => best(few, tensor_cores, hopper && fills),
         Some(Rung::FewRows) if !few => {
@@ -65,7 +69,7 @@ pub(super) fn plan<A: Storage>(
     // There is no map of a matrix without columns.
     let rung = if rung == Rung::Wgmma && k == 0 { Rung::Mma } else { rung };
     let large = match rung {
-        Rung::Wgmma => wide(tiles(rung, Tile::Small), tiles(rung, Tile::Large)),
+        Rung::Wgmma => wide(pairs(Tile::Small), pairs(Tile::Large)),
         _ => tiles(rung, Tile::Large) >= BUSY,
     };
     let tile = options.tile.unwrap_or(if large { Tile::Large } else { Tile::Small });
@@ -73,11 +77,12 @@ pub(super) fn plan<A: Storage>(
     Ok(Plan { rung, tile, splits })
 }
 
-/// Whether the wide tiles of `wgmma` are done sooner. The device works on [`HOPPER`] at a time; a
-/// wide one has twice the work, but a narrow one reads 4/3 as much per multiply-add.
-fn wide(narrow_tiles: usize, wide_tiles: usize) -> bool {
-    let rounds = |tiles: usize| tiles.div_ceil(HOPPER);
-    2 * 3 * rounds(wide_tiles) < 4 * rounds(narrow_tiles)
+/// Whether the wide tiles of `wgmma` are done sooner, of which a cluster of two blocks takes a pair. The
+/// device works on [`HOPPER`] / 2 pairs at a time; a wide one has twice the work, but a narrow one reads
+/// 3/2 as much per multiply-add from the cache, which is then what limits it: taken for 5/4.
+fn wide(narrow_pairs: usize, wide_pairs: usize) -> bool {
+    let rounds = |pairs: usize| pairs.div_ceil(HOPPER / 2);
+    2 * 4 * rounds(wide_pairs) < 5 * rounds(narrow_pairs)
 }
 
 /// Whether all rows of a bf16 matrix begin at multiples of 16 bytes.
@@ -114,9 +119,9 @@ mod tests {
     #[test]
     fn wide_tiles_serve_what_fills_a_device_evenly() {
         // GPT-2 124M: 65,536 rows, then 8,192, of qkv and attproj.
-        assert!(wide(512 * 18, 512 * 9) && wide(512 * 6, 512 * 3));
-        assert!(wide(64 * 18, 64 * 9) && !wide(64 * 6, 64 * 3));
-        assert!(!wide(66, 33));
+        assert!(wide(256 * 18, 256 * 9) && wide(256 * 6, 256 * 3));
+        assert!(wide(32 * 18, 32 * 9) && !wide(32 * 6, 32 * 3));
+        assert!(!wide(33, 17));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{Device, Launch, Result, Storage, View, ViewMut};
 /// Slabs of 32 terms that the ring of `matmul_mma.cu` holds.
 const STAGES: usize = 4;
 const DEPTH: usize = 32;
-/// Rows of 128 bytes, in numbers: terms of a slab of `matmul_wgmma.cu`, sides of its smaller boxes.
+/// Rows of 128 bytes, in numbers: terms of a slab of `matmul_wgmma.cu`, sides of its boxes.
 const BOX: usize = 64;
 
 /// The whole product, or the only share.
@@ -56,13 +56,16 @@ fn share<A: Storage, O: Storage>(
         Rung::Tiled => (Source::Matmul, tiles, if plan.tile == Tile::Small { 128 } else { 256 }, 0),
         Rung::Mma => (Source::MatmulMma, tiles, 128, STAGES * (rows + columns) * DEPTH * 2),
         Rung::Wgmma => {
-            let at_once = (device.multiprocessors() / plan.splits).clamp(1, tiles);
-            (Source::MatmulWgmma, at_once, 384, room(plan.tile))
+            // Clusters of two blocks, one above the other.
+            let tiles = m.div_ceil(2 * rows) * n.div_ceil(columns);
+            let clusters = (device.multiprocessors() / plan.splits / 2).clamp(1, tiles);
+            (Source::MatmulWgmma, 2 * clusters, 384, room(plan.tile))
         }
     };
     let launch = Launch::of::<A>(device, source, kernel(plan, layout, m))
         .grid(blocks, 1, plan.splits)
         .block(threads)
+        .cluster(if plan.rung == Rung::Wgmma { 2 } else { 1 })
         .shared(shared);
     let launch = output::<A, O>(launch, out)
         .read(a)
@@ -82,10 +85,8 @@ fn share<A: Storage, O: Storage>(
         Rung::Naive => launch.value(layout as i32),
         Rung::Wgmma => {
             let [stored_a, stored_b] = layout.stored(m, n, k);
-            let box_a = if layout == Layout::TN { BOX } else { rows };
-            let box_b = if layout == Layout::NT { columns } else { BOX };
-            let map_a = device.tensor_map(a, stored_a.into(), strides.a, [box_a, BOX])?;
-            let map_b = device.tensor_map(b, stored_b.into(), strides.b, [box_b, BOX])?;
+            let map_a = device.tensor_map(a, stored_a.into(), strides.a, [BOX, BOX])?;
+            let map_b = device.tensor_map(b, stored_b.into(), strides.b, [BOX, BOX])?;
             launch.tensor_map(&map_a).tensor_map(&map_b)
         }
         _ => launch,
@@ -98,7 +99,7 @@ fn share<A: Storage, O: Storage>(
 fn room(tile: Tile) -> usize {
     let (rows, columns) = tile.shape(Rung::Wgmma);
     let stages = if tile == Tile::Large { 4 } else { 6 };
-    stages * (rows + columns) * BOX * 2 + 8 * 16 * 64 * 4 + (2 * stages + 1) * 8
+    stages * (rows + columns) * BOX * 2 + 8 * 16 * 64 * 4 + (3 * stages + 1) * 8
 }
 
 /// The sums of the shares, added in order.
@@ -148,6 +149,7 @@ fn kernel(plan: Plan, layout: Layout, m: usize) -> &'static str {
     use Tile::{Large, Small};
     match (plan.rung, plan.tile, layout) {
         (Rung::Naive, ..) => "matmul_naive",
+        (Rung::FewRows, _, NT) if m == 1 => "matmul_few_rows_1_nt",
         (Rung::FewRows, _, NT) if m <= 4 => "matmul_few_rows_4_nt",
         (Rung::FewRows, _, NT) => "matmul_few_rows_16_nt",
         (Rung::FewRows, ..) if m <= 4 => "matmul_few_rows_4_nn",

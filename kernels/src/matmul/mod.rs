@@ -9,7 +9,7 @@
 //! | [`Rung::FewRows`] | `m` rows × 32 columns | `m` per number of the weight | memory |
 //! | [`Rung::Tiled`] | 128 × 128 (64 × 64) entries | 64 (32), 4 (2⅔) | f32 arithmetic |
 //! | [`Rung::Mma`] | 128 × 128 (64 × 64) entries | 64 (32), 32 (16) | tensor cores |
-//! | [`Rung::Wgmma`] | 128 × 256 (128 × 128) entries | 85 (64), 51 (43) | tensor cores |
+//! | [`Rung::Wgmma`] | 128 × 256 (128 × 128) entries, two blocks share `b` | 128 (85), 51 (43) | tensor cores |
 //!
 //! The smaller tiles serve products that would leave most of a device idle. All rungs add the terms
 //! of an entry in the order of `k` in single precision (the naive and the tiled rung as one chain,

@@ -216,7 +216,7 @@ API cuTensorMapEncodeTiled(void* map, int type, unsigned rank, void*, const uint
                            const uint64_t* strides, const unsigned* box, const unsigned* steps,
                            int interleave, int swizzle, int, int fill) {
   require(reinterpret_cast<uintptr_t>(map) % 64 == 0, "cuTensorMapEncodeTiled", "alignment");
-  require(type == 9 && rank == 2 && strides[0] % 16 == 0 && strides[0] >= 2 * sizes[0] && box[0] * 2 <= 128 &&
+  require(type == 9 && (rank == 2 || (rank == 3 && strides[1] == sizes[1] * strides[0] && box[2] == 1 && steps[2] == 1)) && strides[0] % 16 == 0 && strides[0] >= 2 * sizes[0] && box[0] * 2 <= 128 &&
               steps[0] == 1 && steps[1] == 1 && interleave == 0 && swizzle == 3 && fill == 0,
           "cuTensorMapEncodeTiled", "arguments");
   return OK;

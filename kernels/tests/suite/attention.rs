@@ -1,4 +1,4 @@
-//! Tests of `attention` and `attention_mma`.
+//! Tests of `attention`, `attention_mma` and `attention_wgmma`.
 
 use crate::support::{Guarded, assert_close, devices, normals, wide};
 use fortifai_kernels::attention::{self, Rung, Shape};
@@ -98,7 +98,7 @@ impl<A: Storage + PartialEq> Case<A> {
     }
 
     fn rungs(&self, device: &Device) -> impl Iterator<Item = Rung> {
-        let rungs = [Rung::Naive, Rung::Flash, Rung::Mma].into_iter();
+        let rungs = [Rung::Naive, Rung::Flash, Rung::Mma, Rung::Wgmma].into_iter();
         rungs.filter(|rung| rung.serves::<A>(device, self.shape.hs))
     }
 
@@ -173,6 +173,10 @@ const SHAPES: [(usize, usize, usize, usize); 16] = [
     (1, 20, 1, 130),
 ];
 
+fn on_tensor_cores(rung: Rung) -> bool {
+    matches!(rung, Rung::Mma | Rung::Wgmma)
+}
+
 /// Tolerances of `out`, `lse` and `dqkv`.
 fn agrees<A: Storage + PartialEq>(device: &Device, tolerances: [f64; 3]) {
     for (seed, sizes) in SHAPES.into_iter().enumerate() {
@@ -182,13 +186,29 @@ fn agrees<A: Storage + PartialEq>(device: &Device, tolerances: [f64; 3]) {
             truth.dqkv.iter().zip(wide(&case.start)).map(|(a, b)| a + b).collect();
         // The first two rungs differ between storages only in how they load and store.
         let light =
-            |rung: &Rung| *rung == Rung::Mma || A::PRECISION == Precision::F32 || sizes.1 <= 33;
+            |rung: &Rung| on_tensor_cores(*rung) || A::PRECISION == Precision::F32 || sizes.1 <= 33;
         for rung in case.rungs(device).filter(light) {
             let ran = case.run(Some(rung), device, 16);
             let what = |name| format!("{rung:?} {sizes:?} {name}");
             assert_close(&wide(&ran.out), &truth.out, tolerances[0], &what("out"));
             assert_close(&wide(&ran.lse), &truth.lse, tolerances[1], &what("lse"));
             assert_close(&wide(&ran.dqkv), &with_start, tolerances[2], &what("dqkv"));
+        }
+    }
+}
+
+#[test]
+fn rings_that_go_round_agree_with_the_textbook() {
+    // More tiles than stages, of which the last is whole, ragged, or one warpgroup's alone.
+    for device in machines().iter().filter(|device| Rung::Wgmma.serves::<bf16>(device, 64)) {
+        for sizes in [(1, 512, 1, 64), (2, 391, 1, 64), (1, 330, 2, 64)] {
+            let mut case = Case::<bf16>::new(sizes, 9);
+            case.start.fill(bf16::ZERO);
+            let (truth, ran) = (case.textbook::<f64>(), case.run(Some(Rung::Wgmma), device, 16));
+            let what = |name| format!("{sizes:?} {name}");
+            assert_close(&wide(&ran.out), &truth.out, 4e-3, &what("out"));
+            assert_close(&wide(&ran.lse), &truth.lse, 1e-6, &what("lse"));
+            assert_close(&wide(&ran.dqkv), &truth.dqkv, 5e-3, &what("dqkv"));
         }
     }
 }
@@ -225,7 +245,7 @@ impl Errors {
 /// rounding, and one unit in the last place of the largest value; `epsilon` is that unit at one.
 fn is_no_worse<A: Storage + PartialEq>(device: &Device, rung: Rung, epsilon: f64) {
     let small = (0..36).map(|seed| (1 + seed % 2, 1 + seed % 13, 1 + seed % 3, 1 + seed % 5));
-    let longest = if rung == Rung::Mma { 34 } else { 10 };
+    let longest = if on_tensor_cores(rung) { 34 } else { 10 };
     let heads = [32, 64, 128].into_iter().cycle().zip(1..longest).map(|(hs, t)| (1, t, 1, hs));
     let large = [(1, 65, 1, 2), (1, 66, 1, 64), (1, 130, 1, 32)];
     let mut tensors: [Errors; 3] = Default::default();
@@ -262,6 +282,7 @@ fn no_rung_is_worse_than_twice_the_textbook() {
         is_no_worse::<f32>(&device, Rung::Flash, f64::from(f32::EPSILON));
         is_no_worse::<bf16>(&device, Rung::Flash, f64::from(bf16::EPSILON));
         is_no_worse::<bf16>(&device, Rung::Mma, f64::from(bf16::EPSILON));
+        is_no_worse::<bf16>(&device, Rung::Wgmma, f64::from(bf16::EPSILON));
     }
 }
 
@@ -407,7 +428,8 @@ fn the_rung_is_chosen_by_head_storage_and_alignment() {
     for device in machines() {
         let halves = Case::<bf16>::new((1, 5, 1, 64), 1);
         let aligned = halves.run(None, &device, 8);
-        assert_eq!(aligned, halves.run(Some(Rung::Mma), &device, 8));
+        let best = [Rung::Wgmma, Rung::Mma].into_iter().find(|r| r.serves::<bf16>(&device, 64));
+        assert_eq!(aligned, halves.run(best, &device, 8));
         let odd = halves.run(None, &device, 5);
         assert_eq!(odd, halves.run(Some(Rung::Flash), &device, 8), "alignment changes no bit");
         let singles = Case::<f32>::new((1, 5, 1, 64), 1);

@@ -45,7 +45,7 @@ const fn fault(
     Fault { file, text, instead, probe, means }
 }
 
-const FAULTS: [Fault; 24] = [
+const FAULTS: [Fault; 30] = [
     // Barriers.
     fault(
         "column_sum.cu",
@@ -73,6 +73,13 @@ const FAULTS: [Fault; 24] = [
         "  tree[threadIdx.x] = x;\n  __syncthreads();",
         "  tree[threadIdx.x] = x;",
         "norm",
+        Means::Numbers,
+    ),
+    fault(
+        "classifier.cu",
+        "    if (held < v) __syncthreads();\n",
+        "",
+        "classifier",
         Means::Numbers,
     ),
     fault(
@@ -217,6 +224,42 @@ const FAULTS: [Fault; 24] = [
         "      copy_tile<STREAM, HS>(next, k, stride, start + STREAM, t);",
         "      copy_tile<STREAM, HS>(next, k, stride, start, t);",
         "attention_mma",
+        Means::Numbers,
+    ),
+    // Hopper's units; more of them in matmul_wgmma.rs.
+    fault(
+        "attention_wgmma.cu",
+        "    mbarrier_wait(&room.full[next.stage], next.parity);\n",
+        "",
+        "attention_wgmma",
+        Means::Report("has yet to bring"),
+    ),
+    fault(
+        "attention_wgmma.cu",
+        "        mbarrier_wait(&room.empty[left.stage], left.parity);\n",
+        "",
+        "attention_wgmma",
+        Means::Report("deadlock"),
+    ),
+    fault(
+        "attention_wgmma.cu",
+        "    __syncthreads();\n    // All warps",
+        "    // All warps",
+        "attention_wgmma",
+        Means::Race,
+    ),
+    fault(
+        "attention_wgmma.cu",
+        "    if (DIAGONAL) {\n#pragma unroll\n      for (int i = 0; i < 32; i++)\n        if (!seen(i)) p[i] = 0.0f;\n    }\n",
+        "",
+        "attention_wgmma",
+        Means::Numbers,
+    ),
+    fault(
+        "attention_wgmma.cu",
+        "descriptor(begin + 128 * k)",
+        "descriptor(begin + 64 * k)",
+        "attention_wgmma",
         Means::Numbers,
     ),
 ];

@@ -1,7 +1,7 @@
 //! Tests of `gelu`.
 
 use crate::support::{Budget, Guarded, assert_close, devices, normals, same_bits, wide};
-use fortifai_kernels::{Device, Rung, Storage, gelu};
+use fortifai_kernels::{Buffer, Device, Rung, Storage, column_sum, gelu};
 use fortifai_oracle::{Dual64, gelu as textbook};
 use half::bf16;
 
@@ -109,6 +109,44 @@ fn gelu_keeps_its_digits_far_to_the_left() {
         for index in 0..6 {
             for (got, truth) in [(value[index], truth[index]), (gradient[index], slopes[index])] {
                 assert_close(&[got / truth], &[1.0], 1e-5, "digits of gelu and of its slope");
+            }
+        }
+    }
+}
+
+/// The bits of the gradient, of the activation and of the sums are the same by one pass or by two.
+fn summed<A: Storage + PartialEq>(device: &Device, (n, c): (usize, usize), pad: usize) {
+    let (pre, d): (Vec<A>, Vec<A>) = (inputs(1, n * c), normals(2, n * c));
+    let before: Vec<f32> = normals(3, c);
+    let guard = A::of(3.5);
+    let run = |once: bool| {
+        let mut dpre = Guarded::of(device, &d, pad, guard);
+        let mut out = Guarded::of(device, &vec![A::of(f32::NAN); n * c], pad, guard);
+        let mut on = Guarded::of(device, &pre, pad, guard);
+        let mut sums = Guarded::of(device, &before, 4, 2.5);
+        let mut scratch = Buffer::<f32>::zeros(device, column_sum::scratch(n, c)).unwrap();
+        let (to, pre) = (out.view_mut(), on.view_mut());
+        if once {
+            let (dpre, sums) = (dpre.view_mut(), sums.view_mut());
+            gelu::backward_summed(device, dpre, to, sums, pre.view(), scratch.view_mut()).unwrap();
+        } else {
+            gelu::backward(device, dpre.view_mut(), to, pre.view()).unwrap();
+            let from = dpre.view_mut();
+            column_sum::accumulate(device, sums.view_mut(), from.view(), scratch.view_mut())
+                .unwrap();
+        }
+        [wide(&dpre.read(device)), wide(&out.read(device)), wide(&sums.read(device))]
+    };
+    assert!(run(true) == run(false), "[{n}, {c}] beside a guard of {pad}");
+}
+
+#[test]
+fn sums_on_the_way_are_those_of_a_pass_of_their_own() {
+    for device in devices() {
+        for shape in [(1, 1), (3, 8), (33, 16), (70, 31), (5, 264), (300, 24)] {
+            for pad in [16, 5] {
+                summed::<f32>(&device, shape, pad);
+                summed::<bf16>(&device, shape, pad);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `fortifai bench --step`: whole training steps.
 
+use super::profile::{self, Profile};
 use super::{Arguments, Precision, check_size, table, warn_of_the_host};
 use crate::cli::{say, say_json};
 use crate::config::{ModelConfig, TrainConfig};
@@ -22,6 +23,8 @@ const FORMULA: &str = "tokens/s · (6·(12·L·c² + V·c) + 6·L·c·T) / peak"
 const WARM_UP: usize = 3;
 const STEPS: (usize, usize) = (20, 50);
 const TIME_S: f64 = 15.0;
+/// Places in the text at which a step begins.
+const SHIFTS: usize = 32;
 
 /// A model and its batch.
 struct Setting {
@@ -38,6 +41,7 @@ struct Run {
     first_nats: f64,
     last_nats: f64,
     peak_bytes: usize,
+    profile: Profile,
 }
 
 pub(super) fn execute(arguments: &Arguments, size: &str) -> Result<()> {
@@ -143,21 +147,24 @@ fn steps<A: Weights>(
     let mut gradients = tier.param(model.layout.len)?;
     let settings = TrainConfig { learning_rate: 3e-4, ..TrainConfig::default() };
     let mut stream = Stream::new(1, "bench-step", 0, 0);
-    let mut tokens: Vec<u32> = (0..n).map(|_| stream.below(config.vocab) as u32).collect();
-    tokens.push(0);
+    // Every step begins one token further, so that none finds the last one's indices on the device.
+    let tokens: Vec<u32> = (0..n + SHIFTS).map(|_| stream.below(config.vocab) as u32).collect();
     let mask: Vec<bool> = (0..n).map(|row| row % 2 == 0).collect();
     let masked = matches!(rule, Rule::Masked);
     let kept = match masked {
         true => mask.iter().filter(|&&kept| kept).count() as f64 / n as f64,
         false => 1.0,
     };
-    let batch = Batch {
-        tokens: &tokens[..n],
-        targets: &tokens[1..],
-        mask: masked.then_some(mask.as_slice()),
-        t: *t,
-    };
+    let mut count = 0;
     let mut step = || -> Result<f64> {
+        let first = count % SHIFTS;
+        count += 1;
+        let batch = Batch {
+            tokens: &tokens[first..first + n],
+            targets: &tokens[first + 1..=first + n],
+            mask: masked.then_some(mask.as_slice()),
+            t: *t,
+        };
         tier.zero_param(&mut gradients)?;
         let scale = 1.0 / n as f64;
         let scores = model.accumulate_gradients(&mut gradients, &mut acts, batch, rule, scale)?;
@@ -194,7 +201,9 @@ fn steps<A: Weights>(
     }
     let peak_bytes = device.memory()?.peak_bytes;
     times_s.sort_by(f64::total_cmp);
-    Ok(Run { loss, kept, times_s, first_nats, last_nats, peak_bytes })
+    let (_, records) = device.profiled(&mut step)?;
+    let profile = Profile::of(&records, times_s[(times_s.len() - 1) / 2] * 1e3);
+    Ok(Run { loss, kept, times_s, first_nats, last_nats, peak_bytes, profile })
 }
 
 fn record(
@@ -228,6 +237,7 @@ fn record(
             "memory_bytes": run.peak_bytes,
             "first_loss_nats": run.first_nats,
             "last_loss_nats": run.last_nats,
+            "profile": run.profile.json(),
         })
     };
     json!({
@@ -283,6 +293,10 @@ fn text(record: &Value) -> String {
             number(&run["first_loss_nats"]),
             number(&run["last_loss_nats"]),
         );
+    }
+    for run in record["runs"].as_array().into_iter().flatten() {
+        out += &format!("\n## Where a step's time goes: {}\n\n", word(&run["loss"]));
+        out += &profile::text(&run["profile"]);
     }
     out
 }

@@ -53,10 +53,10 @@ pub fn faults() -> Vec<Fault> {
         gradient("dweight × 1.0001", Class::Factor, "linear", Gradient::LinearWeight, SLIGHTLY),
         gradient("dbias × 1.0001", Class::Factor, "linear", Gradient::LinearBias, SLIGHTLY),
         gradient(
-            "dx overwritten",
+            "dweight overwritten",
             Class::Overwrite,
             "linear",
-            Gradient::LinearX,
+            Gradient::LinearWeight,
             Tamper::Overwrite,
         ),
         gradient("dweight negated", Class::Sign, "linear", Gradient::LinearWeight, Tamper::Negate),
@@ -106,6 +106,13 @@ pub fn faults() -> Vec<Fault> {
             "gelu_linear",
             Gradient::GeluWeight,
             Tamper::Overwrite,
+        ),
+        gradient(
+            "gradient of the bias before forgotten",
+            Class::Missing,
+            "gelu_linear",
+            Gradient::GeluBefore,
+            Tamper::Forget,
         ),
         fault(
             "constant 0.0447 for 0.044715",

@@ -354,12 +354,12 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
-        let (before, before_arena) = (dx.clone(), gradients.clone());
+        let (len, before_arena) = (shape.n * shape.c, gradients.clone());
         let wrong = transpose(params, affine.weight, shape.c, shape.oc);
         let params = if self.is(Plant::LinearTransposed) { &wrong } else { params };
         self.inner.linear_backward(dx, gradients, dout, x, params, affine, shape)?;
         self.store(dx);
-        self.spoil(Gradient::LinearX, &before, dx, shape.n * shape.c);
+        self.spoil(Gradient::LinearX, &vec![R::zero(); len], dx, len);
         self.spoil_span(Gradient::LinearWeight, &before_arena, gradients, affine.weight);
         self.spoil_span(Gradient::LinearBias, &before_arena, gradients, affine.bias);
         Ok(())
@@ -388,11 +388,13 @@ impl<R: Real> Tier for Faulty<R> {
         pre: &Vec<R>,
         params: &Vec<R>,
         affine: Affine,
+        before: Span,
         shape: LinearShape,
     ) -> Result<()> {
-        let before = gradients.clone();
-        self.inner
-            .gelu_linear_backward(dpre, gradients, activated, dout, pre, params, affine, shape)?;
+        let arena = gradients.clone();
+        self.inner.gelu_linear_backward(
+            dpre, gradients, activated, dout, pre, params, affine, before, shape,
+        )?;
         let len = shape.n * shape.c;
         let wrong = match self.plant {
             Plant::GeluConstant => Some((0.0447, 3.0)),
@@ -412,8 +414,9 @@ impl<R: Real> Tier for Faulty<R> {
         }
         self.store(dpre);
         self.spoil(Gradient::GeluPre, &vec![R::zero(); len], dpre, len);
-        self.spoil_span(Gradient::GeluWeight, &before, gradients, affine.weight);
-        self.spoil_span(Gradient::GeluBias, &before, gradients, affine.bias);
+        self.spoil_span(Gradient::GeluWeight, &arena, gradients, affine.weight);
+        self.spoil_span(Gradient::GeluBias, &arena, gradients, affine.bias);
+        self.spoil_span(Gradient::GeluBefore, &arena, gradients, before);
         Ok(())
     }
     fn pack(

@@ -20,8 +20,8 @@ pub struct GeluLinear {
 }
 
 impl GeluLinear {
-    fn lens(&self) -> [usize; 3] {
-        [self.n * self.c, self.c * self.oc, self.oc]
+    fn lens(&self) -> [usize; 4] {
+        [self.n * self.c, self.c, self.c * self.oc, self.oc]
     }
 }
 
@@ -30,7 +30,7 @@ impl Operator for GeluLinear {
         format!("gelu_linear n {} c {} oc {}", self.n, self.c, self.oc)
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
-        ["pre", "weight", "bias"].into_iter().zip(self.lens()).collect()
+        ["pre", "before", "weight", "bias"].into_iter().zip(self.lens()).collect()
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         vec![("out", self.n * self.oc), ("activated", self.n * self.c)]
@@ -38,7 +38,10 @@ impl Operator for GeluLinear {
     fn point(&self, stream: &mut Stream) -> Vec<f64> {
         let mut point = normals(stream, total(&self.inputs()));
         // The bend, and the flat ends on both sides.
-        point[..self.n * self.c].iter_mut().for_each(|x| *x *= 2.0);
+        let (pre, rest) = point.split_at_mut(self.n * self.c);
+        pre.iter_mut().for_each(|x| *x *= 2.0);
+        // The bias before is in `pre` already; only its gradient is asked for.
+        rest[..self.c].fill(0.0);
         point
     }
     fn cotangent(&self, stream: &mut Stream) -> Vec<f64> {
@@ -47,8 +50,10 @@ impl Operator for GeluLinear {
         cotangent
     }
     fn textbook<S: Scalar>(&self, point: &[S]) -> Vec<S> {
-        let [pre, weight, bias] = parts(point, self.lens());
-        let activated: Vec<S> = gelu::forward(pre).into_iter().map(S::stored).collect();
+        let [pre, before, weight, bias] = parts(point, self.lens());
+        let rows = pre.chunks_exact(self.c).flat_map(|row| row.iter().zip(before));
+        let pre: Vec<S> = rows.map(|(&x, &before)| x + before).collect();
+        let activated: Vec<S> = gelu::forward(&pre).into_iter().map(S::stored).collect();
         let rows = activated.chunks_exact(self.c);
         let mut out: Vec<S> = rows.flat_map(|x| linear::forward(x, weight, bias)).collect();
         out.extend(activated);
@@ -63,8 +68,10 @@ impl Operator for GeluLinear {
     ) -> Result<Ran, Finding> {
         let &Self { n, c, oc } = self;
         let shape = LinearShape { n, c, oc };
-        let [pre, weight, bias] = parts(point, self.lens());
+        let [pre, before, weight, bias] = parts(point, self.lens());
+        assert!(before.iter().all(|&x| x == 0.0), "the bias before is in `pre`");
         let mut params = Arena::of_parameters();
+        let before = params.push(before);
         let affine = Affine { weight: params.push(weight), bias: params.push(bias) };
         let params = params.upload(tier)?;
         let pre = act(tier, pre)?;
@@ -72,8 +79,9 @@ impl Operator for GeluLinear {
         tier.gelu_linear_forward(&mut out, &mut activated, &pre, &params, affine, shape)?;
         let outputs = [read(tier, &out, n * oc)?, read(tier, &activated, n * c)?].concat();
 
-        let [_, dweight, dbias] = parts(start, self.lens());
+        let [_, dbefore, dweight, dbias] = parts(start, self.lens());
         let mut arena = Arena::of_gradients();
+        arena.push(dbefore);
         arena.push(dweight);
         arena.push(dbias);
         let mut gradients = arena.upload(tier)?;
@@ -86,6 +94,7 @@ impl Operator for GeluLinear {
             &pre,
             &params,
             affine,
+            before,
             shape,
         )?;
         let dparams = minus(&arena.read(tier, &gradients)?, &start[n * c..]);

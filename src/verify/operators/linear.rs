@@ -52,17 +52,19 @@ impl Operator for Linear {
         let x = act(tier, x)?;
         let mut out = blank(tier, cotangent.len())?;
         tier.linear_forward(&mut out, &x, &params, affine, shape)?;
-        let [dx, dweight, dbias] = parts(start, self.lens());
-        let len = dx.len();
-        let mut dx = gradient_act(tier, dx)?;
+        let [_, dweight, dbias] = parts(start, self.lens());
+        let len = self.n * self.c;
+        // Overwritten; a guard that shows what is added behind it.
+        let mut dx = gradient_act(tier, &vec![f64::NAN; len])?;
         let mut arena = Arena::of_gradients();
         arena.push(dweight);
         arena.push(dbias);
         let mut gradients = arena.upload(tier)?;
         let dout = act(tier, cotangent)?;
         tier.linear_backward(&mut dx, &mut gradients, &dout, &x, &params, affine, shape)?;
-        let gradient = [read(tier, &dx, len)?, arena.read(tier, &gradients)?].concat();
-        Ok(Ran { outputs: read(tier, &out, cotangent.len())?, gradient: minus(&gradient, start) })
+        let dparams = minus(&arena.read(tier, &gradients)?, &start[len..]);
+        let gradient = [read(tier, &dx, len)?, dparams].concat();
+        Ok(Ran { outputs: read(tier, &out, cotangent.len())?, gradient })
     }
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
         let rows = if self.n < 4 { "few rows" } else { "many rows" };

@@ -25,10 +25,20 @@ impl Cuda {
         self.synchronize()?;
         events.iter().map(|(start, stop)| start.until(stop)).collect()
     }
+
+    /// A point behind everything asked for so far.
+    pub fn mark(&self) -> Result<Event> {
+        self.bind()?;
+        Event::record(self.stream)
+    }
 }
 
 /// A point in the stream, destroyed when dropped.
-struct Event(sys::CUevent);
+#[derive(Debug)]
+pub(in crate::device) struct Event(sys::CUevent);
+
+// SAFETY: a handle of the driver, good on every thread on which the context is current.
+unsafe impl Send for Event {}
 
 impl Event {
     fn record(stream: CUstream) -> Result<Self> {
@@ -42,7 +52,8 @@ impl Event {
         }
     }
 
-    fn until(&self, later: &Self) -> Result<f64> {
+    /// From this point to a later one, both passed, in milliseconds.
+    pub fn until(&self, later: &Self) -> Result<f64> {
         let mut time_ms = 0.0f32;
         // SAFETY: both events live and have passed.
         let code = unsafe { sys::cuEventElapsedTime_v2(&raw mut time_ms, self.0, later.0) };

@@ -7,7 +7,8 @@ use cudarc::driver::sys::{self, CUevent, CUstream};
 use std::ptr::null_mut;
 
 const SLOTS: usize = 16;
-const SLOT_BYTES: usize = 64 * 1024;
+/// The indices of a step of 64 sequences of 1024 tokens fit.
+const SLOT_BYTES: usize = 512 * 1024;
 
 /// Page-locked memory in slots, used in turn, and the event after which a slot is free again.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use crate::device::Tile;
 use crate::{KernelError, Result, TensorMap};
 use cudarc::driver::sys;
 
-/// The driver's encoding. Dimensions run from the innermost: columns, then rows.
+/// The driver's encoding. Dimensions run from the innermost: columns, rows, layers if there are any.
 pub(in crate::device) fn tensor_map(tile: &Tile) -> Result<TensorMap> {
     use sys::CUtensorMapDataType as Type;
     let data_type = match tile.element_bytes {
@@ -18,20 +18,22 @@ pub(in crate::device) fn tensor_map(tile: &Tile) -> Result<TensorMap> {
         }
     };
     let mut map = TensorMap([0; 16]);
-    let sizes = [tile.columns as u64, tile.rows as u64];
-    let row_bytes = [(tile.stride * tile.element_bytes) as u64];
-    let tile_sizes = [tile.box_columns as u32, tile.box_rows as u32];
-    let steps = [1u32; 2];
-    // SAFETY: `map` has a tensor map's size and alignment; the arrays have two entries, one for
-    // the strides, as a rank of two asks. The driver reads no device memory.
+    let rank = if tile.layers.is_some() { 3 } else { 2 };
+    let sizes = [tile.columns as u64, tile.rows as u64, tile.layers.unwrap_or(1) as u64];
+    let row_bytes = (tile.stride * tile.element_bytes) as u64;
+    let strides = [row_bytes, tile.rows as u64 * row_bytes];
+    let tile_sizes = [tile.box_columns as u32, tile.box_rows as u32, 1];
+    let steps = [1u32; 3];
+    // SAFETY: `map` has a tensor map's size and alignment; the arrays have at least `rank` entries,
+    // one fewer for the strides. The driver reads no device memory.
     let code = unsafe {
         sys::cuTensorMapEncodeTiled(
             (&raw mut map).cast(),
             data_type,
-            2,
+            rank,
             tile.address as *mut _,
             sizes.as_ptr(),
-            row_bytes.as_ptr(),
+            strides.as_ptr(),
             tile_sizes.as_ptr(),
             steps.as_ptr(),
             sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,

@@ -152,7 +152,7 @@ impl<A: Storage + PartialEq> Case<A> {
         let mask = (code == Code::masked()).then_some(mask.view());
         let mut dx = Guarded::of(device, &self.dx, 8, A::of(2.5));
         let mut dweight = Guarded::of(device, &self.dweight, 8, 2.5);
-        let len = classifier::workspace_with(plan.0, shape, A::PRECISION);
+        let len = classifier::workspace_with(plan.0, shape);
         let run = |gradients| {
             let mut outs = [(); 4].map(|()| Guarded::of(device, &vec![f32::NAN; n], 5, 2.5));
             let mut workspace = Guarded::of(device, &vec![f32::NAN; len], 64, 2.5);

@@ -2,8 +2,8 @@
 
 use crate::support::{blank, download, normals, upload};
 use fortifai_kernels::matmul::{self, Layout, Options, Product, Tile, Write};
-use fortifai_kernels::{Device, Result, Rung, Storage, adamw, attention, column_sum, gelu};
-use fortifai_kernels::{layernorm, norm, rows, sampling};
+use fortifai_kernels::{Device, Result, Rung, Storage, adamw, attention, classifier, column_sum};
+use fortifai_kernels::{gelu, layernorm, norm, rows, sampling};
 use half::bf16;
 
 type Bits = Vec<u64>;
@@ -14,6 +14,8 @@ pub fn probe(name: &str) -> fn(&Device) -> Result<Bits> {
         "adamw" => adamw,
         "attention" => |device| attention::<f32>(device, 70, 1, 20),
         "attention_mma" => |device| attention::<bf16>(device, 140, 2, 32),
+        "classifier" => classifier,
+        "attention_wgmma" => |device| attention::<bf16>(device, 330, 1, 64),
         "column_sum" => column_sum,
         "gelu" => gelu,
         "layernorm" => layernorm,
@@ -74,6 +76,39 @@ fn attention<A: Storage>(device: &Device, t: usize, nh: usize, hs: usize) -> Res
     all.extend(bits(&download(device, lse.view())));
     all.extend(bits(&download(device, dqkv.view())));
     Ok(all)
+}
+
+/// A row of which shared memory holds less than half.
+fn classifier(device: &Device) -> Result<Bits> {
+    let shape = classifier::Shape { n: 1, c: 8, v: 131_080 };
+    let classifier::Shape { n, c, v } = shape;
+    let x = upload(device, &normals::<bf16>(1, n * c));
+    let weight = upload(device, &normals::<bf16>(2, v * c));
+    let targets = upload(device, &[7u32]);
+    let (mut dx, mut dweight) = (blank::<bf16>(device, n * c), blank::<f32>(device, v * c));
+    dx.view_mut().zero(device)?;
+    dweight.view_mut().zero(device)?;
+    let mut rows = [(); 4].map(|()| blank::<f32>(device, n));
+    let [loss, nll, probability, kept] = rows.each_mut().map(|row| row.view_mut());
+    let rows = classifier::Rows { loss, nll, probability, kept };
+    let gradients =
+        classifier::Gradients { dx: dx.view_mut(), dweight: dweight.view_mut(), scale: 1.0 };
+    let mut workspace = blank::<f32>(device, classifier::workspace(shape));
+    let (code, room) = (classifier::Code::ce(), workspace.view_mut());
+    let (x, targets, weight) = (x.view(), targets.view(), weight.view());
+    classifier::forward_backward(
+        device,
+        rows,
+        Some(gradients),
+        x,
+        targets,
+        None,
+        weight,
+        code,
+        room,
+        shape,
+    )?;
+    Ok(bits(&download(device, dx.view())))
 }
 
 fn column_sum(device: &Device) -> Result<Bits> {
