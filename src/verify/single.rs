@@ -19,7 +19,7 @@ use fortifai_stream::Stream;
 /// A tensor's gradient may all but cancel: with two tokens the gradient of the last bias is
 /// `Σ_rows d·(w₀ − w₁)`, one number times a vector, and no arithmetic in `f32` has that number to
 /// 1e-4 of itself if it is a ten-thousandth of its terms. So a tensor that is off by more than the
-/// tolerance is compared with the textbook itself in `f32`, and may be as much as [`TIMES`] as wrong.
+/// tolerance is compared with the textbook itself in `f32`, and may be twice as wrong.
 pub const TOLERANCES: [(&str, f64); 3] = [("loss", 2e-6), ("logits", 1e-5), ("gradients", 1e-4)];
 
 /// How many times the textbook's own error a gradient that cancels may have.

@@ -21,7 +21,7 @@ pub struct Item {
 /// Knowledge-retention questions: the true answer first.
 ///
 /// # Errors
-/// Bad input that names file, line and member: see [`entries`].
+/// Bad input that names file, line and member.
 pub fn retention(path: &Path) -> Result<Vec<Item>> {
     const MEMBERS: &str = "context, sentence_true and sentence_false, and may have location";
     read(path, MEMBERS, |entry| {
