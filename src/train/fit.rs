@@ -250,10 +250,9 @@ impl<'a> RowOrder<'a> {
                 let FitRequest { train, seed, generation, .. } = self.request;
                 self.order = train.order(*seed, *generation, self.epoch);
             }
-            let block = self.order[self.next];
-            self.request.train.push(block, &mut tokens, &mut targets);
+            self.request.train.push(self.order[self.next], &mut tokens, &mut targets);
             if let Some(marks) = &self.request.marks {
-                marks.blocks.push(block, &mut of_inputs, &mut of_targets);
+                marks.blocks.push(self.order[self.next], &mut of_inputs, &mut of_targets);
             }
             self.next += 1;
             self.turned |= self.next == self.order.len();
