@@ -255,7 +255,7 @@ fn forest(name: &str, title: &str, subtitle: &str, rows: &[Row], caption: &str) 
     let longest = rows.iter().map(|row| row.label.chars().count().min(34)).max()?;
     let mut svg = Svg::new(620.0, 0.0, title);
     let top = svg.heading(title, subtitle) + 10.0;
-    let left = (12.0 + 6.6 * longest as f64).max(60.0);
+    let left = (14.0 + 7.4 * longest as f64).max(60.0);
     let bottom = top + 30.0 * rows.len() as f64;
     svg.fit(bottom + 38.0);
     let plot = Plot { left, top, right: 560.0, bottom };
