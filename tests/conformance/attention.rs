@@ -3,7 +3,7 @@
 use super::harness::*;
 use fortifai::cpu::Cpu;
 use fortifai::tier::{AttentionShape, Tier};
-use fortifai::verify::operators::attention::Attention;
+use fortifai::verify::operators::attention::{Attention, BRANCHES};
 
 /// Batches, positions, heads, head size.
 const FIXED: [(usize, usize, usize, usize); 16] = [
@@ -35,19 +35,7 @@ fn attention_backward_is_the_adjoint_of_the_oracle() {
     for_all(32, (shapes, 0.1..3.0, 0..1u64 << 32), |(shape, spread, seed)| {
         record.check(&Attention { spread, ..Attention::new(shape) }, &tier, seed)
     });
-    let branches = [
-        "several blocks",
-        "one block",
-        "full block",
-        "ragged block",
-        "several heads",
-        "one head",
-        "full lanes",
-        "ragged lanes",
-        "more heads than workers",
-        "few heads",
-    ];
-    finish(&record, "attention", &branches);
+    finish(&record, "attention", &BRANCHES);
 }
 
 #[test]
