@@ -38,6 +38,8 @@ struct Element {
     textbook: f64,
     deviation: f64,
     ulp: f64,
+    /// Number of the case, from 1; 0 for none.
+    case: usize,
 }
 
 /// All numbers of one tensor over many cases.
@@ -95,6 +97,8 @@ pub struct Budget {
     pub entries: usize,
     stored: Stored,
     tensors: BTreeMap<String, Errors>,
+    /// The shapes and seeds of the cases.
+    labels: Vec<String>,
 }
 
 impl Default for Budget {
@@ -106,7 +110,7 @@ impl Default for Budget {
 impl Budget {
     /// A budget for tensors stored so.
     pub fn of(stored: Stored) -> Self {
-        Self { entries: usize::MAX, stored, tensors: BTreeMap::new() }
+        Self { entries: usize::MAX, stored, tensors: BTreeMap::new(), labels: Vec::new() }
     }
 
     /// Outputs and gradients of one operator at one point, all inputs rounded as they are stored.
@@ -122,11 +126,13 @@ impl Budget {
         tier: &T,
         seed: u64,
     ) -> Result<(), Finding> {
+        let label = format!("{}, seed {seed}", op.label());
+        self.labels.push(label.clone());
         match self.stored {
             Stored::Single => self.compare::<f32, false, O, T>(op, tier, seed),
             Stored::Bf16 => self.compare::<Halved, true, O, T>(op, tier, seed),
         }
-        .map_err(|found| found.of(&format!("{}, seed {seed}", op.label())))
+        .map_err(|found| found.of(&label))
     }
 
     fn compare<S: Linear, const HALF: bool, O: Operator, T: Tier>(
@@ -224,6 +230,7 @@ impl Budget {
                 textbook: (textbook[i] - truth).abs(),
                 deviation: deviation[i],
                 ulp: self.stored.ulp(truth),
+                case: self.labels.len(),
             });
         }
     }
@@ -232,11 +239,15 @@ impl Budget {
     pub fn used(&self) -> Vec<Used> {
         if self.stored == Stored::Bf16 {
             let tensors = self.tensors.iter().map(|(name, errors)| (name, errors.in_one_unit()));
-            return tensors.map(|(name, errors)| errors.used(name, errors.textbook())).collect();
+            let used = |(name, errors): (&String, Errors)| {
+                errors.used(name, errors.textbook(), &self.labels)
+            };
+            return tensors.map(used).collect();
         }
         // In units of their own the errors of all tensors are alike.
         let textbook = self.tensors.values().map(Errors::textbook).fold(0.0, f64::max);
-        self.tensors.iter().map(|(name, errors)| errors.used(name, textbook)).collect()
+        let used = |(name, errors): (&String, &Errors)| errors.used(name, textbook, &self.labels);
+        self.tensors.iter().map(used).collect()
     }
 }
 
@@ -261,7 +272,8 @@ impl Errors {
     }
 
     /// With the textbook's largest error, in deviations, as the measure.
-    fn used(&self, name: &str, textbook: f64) -> Used {
+    fn used(&self, name: &str, textbook: f64, labels: &[String]) -> Used {
+        let mut case = 0;
         let mut worst = Used {
             tensor: name.into(),
             cases: self.cases,
@@ -271,6 +283,7 @@ impl Errors {
             error: 0.0,
             allowed: 0.0,
             used: 0.0,
+            label: String::new(),
         };
         for element in &self.elements {
             let own = textbook * element.deviation;
@@ -280,8 +293,11 @@ impl Errors {
             let used = if used.is_nan() { f64::INFINITY } else { used };
             if used > worst.used {
                 (worst.used, worst.error, worst.allowed) = (used, element.ours, allowed);
+                case = element.case;
             }
         }
+        worst.label =
+            case.checked_sub(1).and_then(|case| labels.get(case)).cloned().unwrap_or_default();
         worst
     }
 }
@@ -305,6 +321,8 @@ pub struct Used {
     pub allowed: f64,
     /// Their ratio.
     pub used: f64,
+    /// Shape and seed of the case it was in.
+    pub label: String,
 }
 
 /// What gradients begin at: random numbers, each of the size of the entry that will be added to it,

@@ -1,6 +1,6 @@
 //! The outcome of a verification.
 
-use super::budget::Budget;
+use super::budget::{Budget, Used};
 use super::operator::Finding;
 use super::single::Measured;
 use serde::Serialize;
@@ -95,7 +95,8 @@ impl Certificate {
         let used = budget.used();
         let worst = used.iter().max_by(|a, b| a.used.total_cmp(&b.used));
         let detail = worst.filter(|worst| worst.used > 1.0).map(|worst| {
-            format!("{}: error {:e}, allowed {:e}", worst.tensor, worst.error, worst.allowed)
+            let Used { label, tensor, error, allowed, .. } = worst;
+            format!("{label}, {tensor}: error {error:e}, allowed {allowed:e}")
         });
         let detail = found.map(|found| found.message).or(detail);
         let (share, cases) = worst.map_or((0.0, 0), |worst| (worst.used, worst.cases));

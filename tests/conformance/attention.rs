@@ -48,6 +48,11 @@ fn attention_in_f32_is_no_worse_than_twice_the_textbook() {
     }
     budget.check(&Attention::new((1, 65, 1, 2)), &tier, 34).unwrap();
     finish_budget(&budget, "attention");
+    // What is worst can be found again.
+    for used in budget.used() {
+        let label = &used.label;
+        assert!(label.starts_with("attention b ") && label.contains(", seed "), "{label:?}");
+    }
 }
 
 #[test]
