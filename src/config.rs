@@ -74,6 +74,9 @@ impl ModelConfig {
 pub struct TrainConfig {
     /// Passes over the training text.
     pub epochs: f64,
+    /// Optimiser steps in place of passes: each generation then costs the same, however long its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
     /// Rows (blocks of `context` predictions) per optimiser step, over all accumulation steps.
     pub batch: usize,
     /// The batch is worked off in this many equal parts to save memory.
@@ -106,6 +109,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 3.0,
+            steps: None,
             batch: 16,
             accumulation: 1,
             learning_rate: 3e-3,
@@ -120,6 +124,14 @@ impl Default for TrainConfig {
             validations_per_epoch: 1,
             patience: 0,
         }
+    }
+}
+
+impl TrainConfig {
+    /// Optimiser steps on a text of so many blocks.
+    pub fn steps_on(&self, blocks: f64) -> usize {
+        let passes = (self.epochs * blocks / self.batch as f64).round() as usize;
+        self.steps.unwrap_or(passes).max(1)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::device::{OnDevice, Work};
 use super::{say, say_json};
 use crate::collapse::{Protocol, RunOptions, open};
-use crate::config::{DecodeConfig, Init, RunConfig};
+use crate::config::{DecodeConfig, Init, RunConfig, TrainConfig};
 use crate::loss::Rule;
 use crate::model::{Activations, Batch, Gpt, GptDecoder};
 use crate::tier::Tier;
@@ -63,15 +63,13 @@ fn estimate<T: Tier<Number = f32>>(
     let (mut trained, mut written) = (0.0, 0.0);
     for g in 0..config.generations {
         let (train, write) = tokens(config, g, real.len() - 1);
-        trained += train as f64 * config.train.epochs;
+        trained += passed(&config.train, config.model.context, train);
         written += write as f64;
     }
     let base = match (&config.base, config.init) {
         (Some(base), Init::Base) => {
-            prepared.corpus.base(config.seeds[0]).len() as f64
-                * base.train.epochs
-                * config.seeds.len() as f64
-                / training
+            let text = prepared.corpus.base(config.seeds[0]).len();
+            passed(&base.train, config.model.context, text) * config.seeds.len() as f64 / training
         }
         _ => 0.0,
     };
@@ -131,6 +129,12 @@ fn tokens(config: &RunConfig, g: usize, real: usize) -> (usize, usize) {
         Protocol::Accumulate => (real + g * budget, budget),
         Protocol::AccumulateSubsample => (real, budget),
     }
+}
+
+/// Tokens that pass through the training on a text of so many.
+fn passed(train: &TrainConfig, context: usize, tokens: usize) -> f64 {
+    let steps = train.steps_on(tokens as f64 / context as f64);
+    (steps * train.batch * context) as f64
 }
 
 fn training_speed<T: Tier>(model: &Gpt<T>, config: &RunConfig, text: &[u32]) -> Result<f64> {

@@ -36,6 +36,9 @@ pub struct Settings {
     /// Passes over the training text
     #[arg(long, value_name = "X", help_heading = "Model and training")]
     pub epochs: Option<f64>,
+    /// Optimiser steps of each generation, in place of passes
+    #[arg(long, value_name = "N", help_heading = "Model and training")]
+    pub steps: Option<u32>,
     /// Blocks of text per optimiser step
     #[arg(long, value_name = "N", help_heading = "Model and training")]
     pub batch: Option<u32>,
@@ -110,6 +113,7 @@ impl Settings {
             put(&mut table, key, value.map(Value::Float));
         }
         let counts = [
+            ("train.steps", self.steps),
             ("train.batch", self.batch),
             ("decode.top_k", self.top_k),
             ("decode.beams", self.beams),

@@ -22,6 +22,8 @@ use std::time::Instant;
 
 /// Pieces of generated text in a record, and tokens of each.
 const SAMPLES: usize = 3;
+/// Those of them with every token's probability.
+const READINGS: usize = 2;
 /// Pieces of generated text in a sample file.
 const SAMPLES_IN_FILE: usize = 20;
 const SAMPLE_TOKENS: usize = 200;
@@ -214,6 +216,8 @@ impl Chain<'_> {
                     &own.raw,
                     compared,
                 )?;
+                let pieces = first_pieces(&own.raw.stream, end, READINGS);
+                record.readings = measure::readings(&model, self.corpus, &loss, &pieces)?;
                 measure_s += started.elapsed().as_secs_f64() - generate_s;
                 self.saved.put_text(Kind::Own, g, &own.stream)?;
                 if self.arm.treatment.unlearn.is_some() {
@@ -410,14 +414,20 @@ impl Chain<'_> {
             p_histogram_synthetic: Vec::new(),
             training: Vec::new(),
             samples: Vec::new(),
+            readings: Vec::new(),
         }
     }
 
     fn samples(&self, stream: &[u32], end: u32) -> Vec<String> {
-        let documents = split_documents(stream, end, true).into_iter();
-        let cut = documents.map(|document| &document[..document.len().min(SAMPLE_TOKENS)]);
-        cut.take(SAMPLES_IN_FILE).map(|tokens| self.corpus.tokenizer().decode(tokens)).collect()
+        let pieces = first_pieces(stream, end, SAMPLES_IN_FILE);
+        pieces.into_iter().map(|tokens| self.corpus.tokenizer().decode(tokens)).collect()
     }
+}
+
+/// The beginnings of the first documents of a stream.
+fn first_pieces(stream: &[u32], end: u32, count: usize) -> Vec<&[u32]> {
+    let documents = split_documents(stream, end, true).into_iter();
+    documents.map(|document| &document[..document.len().min(SAMPLE_TOKENS)]).take(count).collect()
 }
 
 /// Tokens of the training text that count differently, and text that is trained on beside it.

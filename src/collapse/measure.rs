@@ -1,7 +1,7 @@
 //! The metrics of one generation; their names are those of [`super::record::METRICS`].
 
 use super::Corpus;
-use super::record::GenerationRecord;
+use super::record::{GenerationRecord, ReadToken};
 use super::write::Written;
 use crate::cpu::Real;
 use crate::loss::{Loss, Rule};
@@ -131,6 +131,36 @@ pub fn own_text<T: Tier>(
         record.p_histogram_synthetic = shares(&scores);
     }
     Ok(())
+}
+
+/// What the model makes of every token of some pieces of text, each read from its beginning.
+pub fn readings<T: Tier>(
+    model: &Gpt<T>,
+    corpus: &Corpus,
+    loss: &Loss,
+    pieces: &[&[u32]],
+) -> Result<Vec<Vec<ReadToken>>> {
+    let end = corpus.tokenizer().end_token();
+    let cut = |piece: &&[u32]| piece.len().min(model.config.context);
+    let rows: Vec<Vec<u32>> =
+        pieces.iter().map(|piece| [&[end], &piece[..cut(piece)]].concat()).collect();
+    let scores = score_rows(model, &rows, &loss.rule(1.0))?;
+    let read = |(row, scores): (&Vec<u32>, RowScores)| {
+        let mut before = String::new();
+        let tokens = (1..row.len()).map(|i| {
+            let whole = corpus.tokenizer().decode(&row[1..=i]);
+            // A token in the middle of a character changes what was before it.
+            let text = match whole.strip_prefix(&before) {
+                Some(rest) => rest.to_owned(),
+                None => corpus.tokenizer().decode(&row[i..=i]),
+            };
+            before = whole;
+            let p = (scores.probability[i - 1] * 1e4).round() / 1e4;
+            ReadToken { text, p, kept: scores.kept[i - 1] }
+        });
+        tokens.collect()
+    };
+    Ok(rows.iter().zip(scores).map(read).collect())
 }
 
 /// How sure the model is of its likeliest token, and how often that is the one that comes, over the

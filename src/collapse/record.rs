@@ -27,6 +27,20 @@ pub struct GenerationRecord {
     pub training: Vec<TrainPoint>,
     /// A few pieces of generated text.
     pub samples: Vec<String>,
+    /// The first of them as the model that wrote them reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<Vec<ReadToken>>,
+}
+
+/// A token of generated text as its model reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadToken {
+    /// Its text.
+    pub text: String,
+    /// The probability given to it, to four decimals.
+    pub p: f64,
+    /// Whether the chain's loss would keep it.
+    pub kept: bool,
 }
 
 /// How the training of a generation ended.

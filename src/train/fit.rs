@@ -110,6 +110,9 @@ const NORMS: usize = 32;
 /// The most passes over a text.
 const MOST_EPOCHS: f64 = 1e6;
 
+/// The most steps of a generation.
+const MOST_STEPS: usize = 1 << 32;
+
 /// The most rows of a batch.
 const MOST_ROWS: usize = 1 << 16;
 
@@ -122,8 +125,7 @@ pub fn fit<T: Tier>(
 ) -> Result<Fit> {
     let FitRequest { train, config, .. } = request;
     check_settings(config)?;
-    let total =
-        ((config.epochs * train.count() as f64 / config.batch as f64).round() as usize).max(1);
+    let total = config.steps_on(train.count() as f64);
     let validate_every = match (&request.validation, config.validations_per_epoch) {
         (None, _) | (_, 0) => usize::MAX,
         (Some(_), times) => {
@@ -378,6 +380,13 @@ pub fn check_settings(config: &TrainConfig) -> Result<()> {
             "Training for {} epochs with a batch of {} rows is refused; use at most {MOST_EPOCHS} epochs \
              and {MOST_ROWS} rows.",
             config.epochs, config.batch
+        )));
+    }
+    if config.steps.is_some_and(|steps| steps == 0 || steps > MOST_STEPS) {
+        return Err(Error::input(format!(
+            "The training setting steps = {} is refused; use 1 to {MOST_STEPS}, or leave it out to train \
+             for epochs.",
+            config.steps.unwrap_or(0)
         )));
     }
     if config.batch == 0

@@ -111,6 +111,7 @@ fn record(loss: &str, seed: u64, generation: usize, facts: f64, nats: f64) -> Ge
         p_histogram_synthetic: Vec::new(),
         training: Vec::new(),
         samples: Vec::new(),
+        readings: Vec::new(),
     }
 }
 
