@@ -100,6 +100,7 @@ fn record(loss: &str, pace: f64, seed: u64, generation: usize) -> GenerationReco
             ),
             "every child in veld knows that the river rises in the hills .".into(),
         ],
+        readings: Vec::new(),
     }
 }
 

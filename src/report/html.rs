@@ -66,7 +66,9 @@ pub fn page(study: &Study) -> String {
     let samples = samples::html(study);
     if !samples.is_empty() {
         let about = "<p class=\"about\">The first pieces of text of the first and the last \
-                     generation. Collapsed text repeats itself, or says what is not so.</p>\n";
+                     generation. Collapsed text repeats itself, or says what is not so. The darker a \
+                     token, the higher the probability that its own model gives it; dotted underlines \
+                     mark those that the loss would drop.</p>\n";
         sections.push(("samples", "Samples", about.to_string() + &samples));
     }
     sections.push(("provenance", "Provenance", provenance(study)));

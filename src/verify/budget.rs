@@ -40,6 +40,8 @@ struct Element {
     ulp: f64,
     /// Number of the case, from 1; 0 for none.
     case: usize,
+    /// Which number of its tensor.
+    index: usize,
 }
 
 /// All numbers of one tensor over many cases.
@@ -151,15 +153,20 @@ impl Budget {
         let Ran { outputs, gradient } = op.run(tier, &point, &v, &vec![0.0; point.len()])?;
         let textbook = round(values(op.textbook::<S>(&constants(&point))));
         let truth = op.textbook::<Uncertain<HALF>>(&constants(&point));
-        self.add_tensors("", &op.outputs(), &outputs, &textbook, &truth);
+        let all =
+            |tensors: &[(&str, usize)]| tensors.iter().flat_map(|tensor| 0..tensor.1).collect();
+        let places: Vec<usize> = all(&op.outputs());
+        self.add_tensors("", &op.outputs(), &places, &outputs, &textbook, &truth);
         if !op.differentiated() {
             return Ok(());
         }
         let (tensors, chosen) = choose(&op.inputs(), self.entries, &mut stream);
+        let places: Vec<usize> = all(&op.inputs());
+        let places: Vec<usize> = chosen.iter().map(|&j| places[j]).collect();
         let truth = gradient_by_definition::<Uncertain<HALF>, O>(op, &point, &v, &chosen);
         let textbook = round(values(gradient_by_definition::<S, O>(op, &point, &v, &chosen)));
         let ours: Vec<f64> = chosen.iter().map(|&j| gradient[j]).collect();
-        self.add_tensors("d", &tensors, &ours, &textbook, &truth);
+        self.add_tensors("d", &tensors, &places, &ours, &textbook, &truth);
 
         let start = round(starts(&gradient, &normals(&mut stream, point.len())));
         let added = op.run(tier, &point, &v, &start)?.gradient;
@@ -183,6 +190,7 @@ impl Budget {
         &mut self,
         prefix: &str,
         tensors: &[(&'static str, usize)],
+        places: &[usize],
         ours: &[f64],
         textbook: &[f64],
         truth: &[Uncertain<HALF>],
@@ -194,13 +202,11 @@ impl Budget {
         let mut start = 0;
         for (name, len) in tensors {
             let range = start..start + len;
-            let name = format!("{prefix}{name}");
-            let ours = &ours[range.clone()];
-            self.add(
-                &name,
-                ours,
-                &textbook[range.clone()],
-                &truth[range.clone()],
+            let compared = [&ours[range.clone()], &textbook[range.clone()], &truth[range.clone()]];
+            self.add_at(
+                &format!("{prefix}{name}"),
+                &places[range.clone()],
+                compared,
                 &deviation[range],
             );
             start += len;
@@ -220,8 +226,20 @@ impl Budget {
         truth: &[f64],
         deviation: &[f64],
     ) {
-        let lens = [ours.len(), textbook.len(), deviation.len()];
-        assert_eq!(lens, [truth.len(); 3], "{name}: lengths");
+        let places: Vec<usize> = (0..truth.len()).collect();
+        self.add_at(name, &places, [ours, textbook, truth], deviation);
+    }
+
+    /// As [`Budget::add`], the numbers being those at these places of their tensor.
+    fn add_at(
+        &mut self,
+        name: &str,
+        places: &[usize],
+        [ours, textbook, truth]: [&[f64]; 3],
+        deviation: &[f64],
+    ) {
+        let lens = [ours.len(), textbook.len(), deviation.len(), places.len()];
+        assert_eq!(lens, [truth.len(); 4], "{name}: lengths");
         let errors = self.tensors.entry(name.into()).or_default();
         errors.cases += 1;
         for (i, &truth) in truth.iter().enumerate() {
@@ -231,6 +249,7 @@ impl Budget {
                 deviation: deviation[i],
                 ulp: self.stored.ulp(truth),
                 case: self.labels.len(),
+                index: places[i],
             });
         }
     }
@@ -284,6 +303,7 @@ impl Errors {
             allowed: 0.0,
             used: 0.0,
             label: String::new(),
+            index: 0,
         };
         for element in &self.elements {
             let own = textbook * element.deviation;
@@ -293,7 +313,7 @@ impl Errors {
             let used = if used.is_nan() { f64::INFINITY } else { used };
             if used > worst.used {
                 (worst.used, worst.error, worst.allowed) = (used, element.ours, allowed);
-                case = element.case;
+                (case, worst.index) = (element.case, element.index);
             }
         }
         worst.label =
@@ -323,6 +343,8 @@ pub struct Used {
     pub used: f64,
     /// Shape and seed of the case it was in.
     pub label: String,
+    /// Which number of the tensor it was.
+    pub index: usize,
 }
 
 /// What gradients begin at: random numbers, each of the size of the entry that will be added to it,

@@ -95,8 +95,8 @@ impl Certificate {
         let used = budget.used();
         let worst = used.iter().max_by(|a, b| a.used.total_cmp(&b.used));
         let detail = worst.filter(|worst| worst.used > 1.0).map(|worst| {
-            let Used { label, tensor, error, allowed, .. } = worst;
-            format!("{label}, {tensor}: error {error:e}, allowed {allowed:e}")
+            let Used { label, tensor, index, error, allowed, .. } = worst;
+            format!("{label}; worst entry: {tensor}[{index}] off by {error:e}, allowed {allowed:e}")
         });
         let detail = found.map(|found| found.message).or(detail);
         let (share, cases) = worst.map_or((0.0, 0), |worst| (worst.used, worst.cases));

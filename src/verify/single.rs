@@ -35,6 +35,8 @@ pub struct Measured {
     pub worst: [f64; 3],
     /// What is wrong: the model and the tensor.
     pub found: [Option<String>; 3],
+    /// The logarithms of all relative errors of gradients that are off at all, and how many.
+    logs: (f64, usize),
 }
 
 impl Measured {
@@ -59,6 +61,12 @@ impl Measured {
         for which in 0..3 {
             self.note(which, f64::INFINITY, 0.0, || finding.message.clone());
         }
+    }
+
+    /// The geometric mean of the relative errors of all tensors' gradients. Unlike the worst, which is
+    /// that of the tensor that cancels most, it is hardly a matter of luck.
+    pub(super) fn typical(&self) -> f64 {
+        (self.logs.0 / self.logs.1.max(1) as f64).exp()
     }
 
     /// The errors, or the first sentence.
@@ -112,6 +120,7 @@ fn compare_one<D: Tier, S: Tier>(
 ) -> Result<(), Finding> {
     let (double, single) = (case.model(double.clone())?, case.model(single.clone())?);
     let (n, t) = (case.tokens.len(), case.t);
+    let mut logs = measured.logs;
     let mut within = |error: f64, which: usize, what: &dyn Fn() -> String| {
         let (of, tolerance) = tolerances[which];
         measured.note(which, error, tolerance, || {
@@ -146,6 +155,9 @@ fn compare_one<D: Tier, S: Tier>(
             let truth = &truth[range.clone()];
             let off = minus(&gradient[range.clone()], truth);
             let error = if norm(&off) == 0.0 { 0.0 } else { norm(&off) / norm(truth) };
+            if error > 0.0 && error.is_finite() {
+                logs = (logs.0 + error.ln(), logs.1 + 1);
+            }
             let (_, tolerance) = tolerances[2];
             let error = match error > tolerance {
                 true => {
@@ -157,6 +169,7 @@ fn compare_one<D: Tier, S: Tier>(
             within(error, 2, &|| format!("{rule:?}, {}", tensor.name));
         }
     }
+    measured.logs = logs;
     Ok(())
 }
 

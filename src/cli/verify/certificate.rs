@@ -7,9 +7,16 @@ use crate::verify::{Certificate, Check};
 /// One row per operator: its worst errors, the tolerances, cases and branches; then what failed, the
 /// machine and the verdict.
 pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
+    let branches = certificate.checks.iter().any(|check| !check.branches.is_empty());
     say(&format!(
-        "{:<34} {:>5}  {:>8} {:>8} {:>8} {:>9}  {}\n",
-        "operator", "cases", "value", "adjoint", "guards", "f32 used", "branches visited"
+        "{:<34} {:>7}  {:>8} {:>8} {:>8} {:>9}  {}\n",
+        "operator",
+        "cases",
+        "value",
+        "adjoint",
+        "guards",
+        "f32 used",
+        if branches { "branches visited" } else { "" }
     ));
     for name in operators(certificate) {
         let of = |what: &str| {
@@ -31,13 +38,19 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
             None => "·".to_owned(),
         };
         let all = || certificate.checks.iter().filter(|check| operator(check) == name);
-        let cases = all().filter_map(|check| check.cases).max().unwrap_or(0);
+        let cases = |narrow: bool| {
+            let of = all().filter(|check| kind(check).starts_with("f32 ") == narrow);
+            of.filter_map(|check| check.cases).max()
+        };
+        let cases: Vec<String> =
+            [cases(false), cases(true)].iter().flatten().map(usize::to_string).collect();
+        let cases = cases.join("+");
         let branches: Vec<String> = all()
             .flat_map(|check| &check.branches)
             .map(|(branch, times)| format!("{branch} {times}"))
             .collect();
         say(&format!(
-            "{name:<34} {cases:>5}  {:>8} {:>8} {guards:>8} {budget:>9}  {}\n",
+            "{name:<34} {cases:>7}  {:>8} {:>8} {guards:>8} {budget:>9}  {}\n",
             error(if of("value").is_some() { "value" } else { "against f64" }),
             error("adjoint"),
             branches.join(", ")
@@ -62,7 +75,7 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
         }
     });
     say(
-        "f32 within twice the worst error of the textbook in f32, stored as the device does, both in \
+        "cases: those in f64, then those in f32; f32 within twice the worst error of the textbook in f32, stored as the device does, both in \
          units of each number's own conditioning, plus one unit in the last place\n",
     );
     for skipped in &certificate.skipped {
@@ -134,7 +147,7 @@ fn operator(check: &Check) -> &str {
 
 /// Of whole models: loss, logits and gradients.
 fn is_of_model(check: &Check) -> bool {
-    operator(check) == "model" && TOLERANCES.iter().any(|(what, _)| kind(check).ends_with(what))
+    operator(check) == "model" && TOLERANCES.iter().any(|(what, _)| kind(check).contains(what))
 }
 
 fn kind(check: &Check) -> &str {

@@ -471,6 +471,7 @@ fn in_single_precision() -> Vec<Fault> {
             Plant::Gradient(Gradient::LayernormResidual, Tamper::Factor(1.0 + 2e-6)),
         ),
         digits("f32: rstd × 1.000001", "layernorm", Narrow::Rstd(1e-6)),
+        digits("f32: variance in one pass", "layernorm", Narrow::OnePass),
         digits("f32: mean of 16 digits", "residual_layernorm", Narrow::Mean(16)),
         digits("f32: variance in one pass", "residual_layernorm", Narrow::OnePass),
         fault(

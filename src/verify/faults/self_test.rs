@@ -123,7 +123,7 @@ fn findings(operator: &str, plant: Plant, differences: bool) -> (Option<Finding>
         "gelu_linear" => {
             hunt.through([(3, 4, 5), (2, 3, 3)].map(|(n, c, oc)| GeluLinear { n, c, oc }))
         }
-        "layernorm" => hunt.through([(3, 5), (2, 7)].map(|(n, c)| Layernorm { n, c })),
+        "layernorm" => hunt.through([(3, 5), (2, 7)].map(|(n, c)| Layernorm::new(n, c))),
         "residual_layernorm" => {
             hunt.through([(3, 5), (2, 7)].map(|(n, c)| ResidualLayernorm { n, c }))
         }
