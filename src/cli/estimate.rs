@@ -120,13 +120,17 @@ fn estimate<T: Tier<Number = f32>>(
 
 /// Tokens that generation `g` trains on and writes.
 fn tokens(config: &RunConfig, g: usize, real: usize) -> (usize, usize) {
-    let budget = config.synthetic_tokens.unwrap_or(real);
+    let budget = config.budget(g, real);
     let split = real / config.generations;
     match config.protocol {
         Protocol::Fractions => (split * (g + 1), split * (g + 1)),
-        _ if g == 0 => (real, budget),
-        Protocol::Replace | Protocol::Mix(_) => (budget, budget),
-        Protocol::Accumulate => (real + g * budget, budget),
+        Protocol::Fresh(_) => (budget, budget),
+        _ if g == 0 => (real, config.budget(1, real)),
+        Protocol::Replace | Protocol::Mix(_) => (budget, config.budget(g + 1, real)),
+        Protocol::Accumulate => (
+            real + (1..=g).map(|g| config.budget(g, real)).sum::<usize>(),
+            config.budget(g + 1, real),
+        ),
         Protocol::AccumulateSubsample => (real, budget),
     }
 }

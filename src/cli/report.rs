@@ -2,7 +2,8 @@
 
 use super::{Common, grid, say, say_json};
 use crate::collapse::view;
-use crate::{Error, Result, report};
+use crate::report::{self, RunView};
+use crate::{Error, Result};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -15,7 +16,9 @@ use std::path::PathBuf;
       writes report.html, metrics.csv and figures/ into the run's own directory
   fortifai report runs/toy-replace runs/toy-accumulate --out comparison
   fortifai report runs/study
-      the folder of a study (collapse --grid): its contrasts, onsets and curves")]
+      the folder of a study (collapse --grid): its contrasts, onsets and curves
+  fortifai report runs/toy-replace --tensorboard events
+      then tensorboard --logdir events")]
 pub struct Arguments {
     /// Directories of runs
     #[arg(value_name = "RUN", required = true)]
@@ -23,6 +26,10 @@ pub struct Arguments {
     /// Where to write [default: the directory of the run; needed for several runs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Also write event files for TensorBoard, one folder for every chain: metrics by generation,
+    /// training losses by step
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -36,10 +43,16 @@ impl Arguments {
 
 /// Runs the command.
 pub fn execute(arguments: &Arguments) -> Result<()> {
+    let events = |views: &[RunView]| match &arguments.tensorboard {
+        Some(dir) => report::tensorboard::write(views, dir),
+        None => Ok(()),
+    };
     if let [only] = arguments.runs.as_slice()
         && let Some(study) = grid::read(only)?
     {
         let out = arguments.out.as_ref().unwrap_or(only);
+        let begun = study.folders(only).into_iter().filter(|dir| dir.join("config.toml").exists());
+        events(&begun.map(|dir| view(&dir)).collect::<Result<Vec<_>>>()?)?;
         return grid::conclude(&study, only, out, arguments.common.json);
     }
     let out = match (&arguments.out, arguments.runs.as_slice()) {
@@ -53,6 +66,7 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
         }
     };
     let views = arguments.runs.iter().map(|run| view(run)).collect::<Result<Vec<_>>>()?;
+    events(&views)?;
     std::fs::create_dir_all(&out).map_err(|cause| Error::writing(&out, cause))?;
     let (page, table) = (out.join("report.html"), out.join("metrics.csv"));
     report::write(&views, &page)?;

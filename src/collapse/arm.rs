@@ -7,14 +7,16 @@
 //! | `random-mask@kept=tce:0.9` | a random mask that keeps, in every generation, the share of training tokens that the arm `tce:0.9` of the same seed kept in it |
 //! | `ce@step=tce:0.9` | the learning rate of every generation scaled so that the mean norm of a weight update is that of the arm `tce:0.9` |
 //! | `ce@sgd=0.1` | stochastic gradient descent with momentum `beta1` at this learning rate. Adam divides by the gradient's own size, so that a factor on it cancels; here it does not |
-//! | `ce@temperature=1.2` | generates at this temperature |
+//! | `ce@temperature=1.2`, `ce@top-p=0.9`, `ce@beams=5@penalty=3` … | a [`Decoding`] of its own |
 //! | `ce+surplexity=0.5` … | a [`Treatment`] of the generated text |
 //!
 //! SGD is AdamW with an `epsilon` far above every `√v`, and a learning rate as many times larger:
 //! `m̂·(lr·ε) / (√v̂ + ε) → lr·m̂`.
 
+mod decoding;
 mod treatment;
 
+pub use decoding::Decoding;
 pub use treatment::Treatment;
 
 use crate::config::RunConfig;
@@ -35,8 +37,8 @@ pub struct Arm {
     pub matched: Option<Match>,
     /// The learning rate of SGD in AdamW's stead.
     pub sgd: Option<f64>,
-    /// The temperature of generation in place of the run's.
-    pub temperature: Option<f64>,
+    /// How it generates where it does not do so as the run does.
+    pub decoding: Decoding,
     /// What is done to generated text before training.
     pub treatment: Treatment,
 }
@@ -52,8 +54,8 @@ pub enum Match {
 
 impl From<Loss> for Arm {
     fn from(loss: Loss) -> Self {
-        let treatment = Treatment::default();
-        Self { loss, matched: None, sgd: None, temperature: None, treatment }
+        let (decoding, treatment) = (Decoding::default(), Treatment::default());
+        Self { loss, matched: None, sgd: None, decoding, treatment }
     }
 }
 
@@ -76,9 +78,7 @@ impl Arm {
             config.train.weight_decay /= SGD_EPSILON;
             config.train.epsilon = SGD_EPSILON;
         }
-        if let Some(temperature) = self.temperature {
-            config.decode.temperature = temperature;
-        }
+        self.decoding.apply(&mut config.decode);
         config
     }
 
@@ -95,12 +95,7 @@ impl Arm {
                 )));
             }
         }
-        if self.temperature.is_some() && !config.decode.sample {
-            return Err(Error::input(format!(
-                "The arm {self} has a temperature, but the run does not sample; set decode.sample = \
-                 true or leave the temperature out."
-            )));
-        }
+        self.decoding.validate(self, config)?;
         self.treatment.validate(self, config)
     }
 }
@@ -112,12 +107,10 @@ impl fmt::Display for Arm {
             Some(Match::Step(parent)) => write!(out, "{}@step={parent}", self.loss)?,
             None => write!(out, "{}", self.loss)?,
         }
-        for (name, value) in [("sgd", self.sgd), ("temperature", self.temperature)] {
-            if let Some(value) = value {
-                write!(out, "@{name}={value}")?;
-            }
+        if let Some(rate) = self.sgd {
+            write!(out, "@sgd={rate}")?;
         }
-        write!(out, "{}", self.treatment)
+        write!(out, "{}{}", self.decoding, self.treatment)
     }
 }
 
@@ -129,7 +122,7 @@ impl FromStr for Arm {
         let error = |cause: String| {
             Error::input(format!(
                 "In the arm {text:?} {cause}; write for example ce, random-mask@kept=tce:0.9, \
-                 ce@step=tce:0.9, ce@sgd=0.1, ce@temperature=1.2 or ce+surplexity=0.5."
+                 ce@step=tce:0.9, ce@sgd=0.1, ce@top-p=0.9 or ce+surplexity=0.5."
             ))
         };
         let refuse = |cause: String| Err(error(cause));
@@ -165,13 +158,16 @@ impl FromStr for Arm {
                 ('@', "kept") => arm.matched = Some(Match::Kept(value.parse()?)),
                 ('@', "step") => arm.matched = Some(Match::Step(value.parse()?)),
                 ('@', "sgd") => arm.sgd = Some(number()?),
-                ('@', "temperature") => arm.temperature = Some(number()?),
                 ('+', _) => {
                     if let Err(cause) = arm.treatment.set(key, value) {
                         return refuse(cause);
                     }
                 }
-                _ => return refuse(format!("{sign}{word} is not known")),
+                _ => match arm.decoding.set(key, value) {
+                    Some(Ok(())) => {}
+                    Some(Err(cause)) => return refuse(cause),
+                    None => return refuse(format!("{sign}{word} is not known")),
+                },
             }
         }
         match arm.matched {
@@ -215,6 +211,9 @@ mod tests {
             "ce@sgd=0.1",
             "random-mask@kept=tce:0.9@sgd=0.1",
             "ce@temperature=1.2",
+            "ce@temperature=0.8@top-k=40@top-p=0.95",
+            "ce@beams=5@penalty=3",
+            "ce@greedy",
             "ce+surplexity=0.5",
             "ce+edit=0.99",
             "ce+verify=0.5+unlearn=0.1",
@@ -237,6 +236,12 @@ mod tests {
             ("ce@step=tce:0.9@step=focal:2", "name one"),
             ("ce@sgd=0", "no positive number"),
             ("ce@speed=3", "@speed=3 is not known"),
+            ("ce@top-p=2", "top-p = \"2\" is no value"),
+            ("ce@top-k=0", "top-k = \"0\" is no value"),
+            ("ce@greedy=1", "greedy = \"1\" is no value"),
+            ("ce@greedy@beams=5", "@greedy beside @beams"),
+            ("ce@greedy@top-p=0.9", "both samples and takes the likeliest"),
+            ("ce@beams=5", "generate.mode = \"windows\""),
             ("ce+magic=1", "magic"),
             ("ce+surplexity=2", "surplexity"),
             ("ce+grammar=1", "grammar"),

@@ -123,12 +123,12 @@ impl Chain<'_> {
             let loss = self.loss(lead);
             let lengths: Vec<Vec<usize>> = synthetic.iter().map(Text::lengths).collect();
             let real_lengths = real.lengths();
-            let budget = self.config.synthetic_tokens.unwrap_or(real.tokens.len());
+            let budget = |g| self.config.budget(g, real.tokens.len());
             let pool = Pool {
                 real: &real_lengths,
                 synthetic: &lengths,
                 generations: self.config.generations,
-                budget,
+                budget: budget(g),
                 seed: self.seed,
             };
             let plan = self.config.protocol.plan(g, &pool);
@@ -147,6 +147,9 @@ impl Chain<'_> {
             self.initialise(&mut model, g)?;
             let streams =
                 [&train, &validation].map(|pieces| assemble(pieces, &real, &synthetic, end));
+            if g == 0 {
+                measure::counted(metrics, &streams[0], self.corpus, self.config.model.context);
+            }
             let marks = self.marks(&train, &real, &synthetic, g)?;
             let outcome = self.train(&mut model, (g, loss, lead), streams, marks)?;
             let train_s = started.elapsed().as_secs_f64();
@@ -174,9 +177,11 @@ impl Chain<'_> {
             let mut generate_s = 0.0;
             if sound {
                 let fractions = self.config.protocol == Protocol::Fractions;
+                // Of every generation as much as the shortest text has.
+                let generations = self.config.generations;
                 let compared = match fractions {
-                    true => real.tokens.len() / self.config.generations,
-                    false => budget,
+                    true => real.tokens.len() / generations,
+                    false => (1..=generations).map(budget).min().unwrap_or(0),
                 };
                 let whole = assemble(&plan, &real, &synthetic, end);
                 let text = match (fractions, g.checked_sub(1)) {
@@ -184,14 +189,18 @@ impl Chain<'_> {
                     (false, Some(before)) => &synthetic[before].tokens,
                     (false, None) => &real.tokens,
                 };
-                let last = g + 1 == self.config.generations;
+                let last = g + 1 == generations;
                 let order = Order {
                     config: self.config,
                     end,
                     seed: self.seed,
                     generation: g,
                     round: 0,
-                    tokens: if fractions && !last { whole.len() - 1 } else { compared },
+                    tokens: match (last, fractions) {
+                        (true, _) => compared,
+                        (_, true) => whole.len() - 1,
+                        _ => budget(g + 1),
+                    },
                     text,
                     document_tokens: real.tokens.len() as f64 / real.units.len().max(1) as f64,
                     stopped: self.stopped,

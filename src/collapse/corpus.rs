@@ -37,13 +37,12 @@ impl Corpus {
         if config.is_toy() {
             let world = ToyWorld::standard();
             let sizes = config.toy.clone().unwrap_or_default();
-            let mut stream = Stream::new(0, "toy-heldout", 0, 0);
             return Ok(Self {
                 tokenizer: world.tokenizer().clone(),
                 toy: Some(world),
                 toy_tokens: sizes.train_tokens,
                 real: Vec::new(),
-                heldout: world.sample_stream(&mut stream, sizes.heldout_tokens),
+                heldout: Self::toy_heldout(world, config),
                 heldout_bytes: 0,
                 base: None,
                 base_tokens,
@@ -74,6 +73,12 @@ impl Corpus {
             base,
             base_tokens,
         })
+    }
+
+    /// The held-out text of a run in the toy world.
+    pub fn toy_heldout(world: &ToyWorld, config: &RunConfig) -> Vec<u32> {
+        let tokens = config.toy.clone().unwrap_or_default().heldout_tokens;
+        world.sample_stream(&mut Stream::new(0, "toy-heldout", 0, 0), tokens)
     }
 
     /// The tokenizer.

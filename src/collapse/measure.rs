@@ -14,6 +14,7 @@ use crate::measure::evenness::{
 };
 use crate::measure::histogram::Histogram;
 use crate::measure::items::{self, ItemScore};
+use crate::measure::ngram::Ngram;
 use crate::measure::retention::{Scoring, accuracy, scores};
 use crate::model::{Activations, Gpt, RowScores};
 use crate::text::{ToyWorld, split_documents};
@@ -63,6 +64,20 @@ pub fn real_text<T: Tier>(
         toy_knowledge(&mut record.metrics, model, world, corpus.heldout())?;
     }
     Ok(true)
+}
+
+/// What counting alone makes of the training text: the 5-gram model that a network must beat on the
+/// held-out tokens that it is measured by.
+pub fn counted(
+    metrics: &mut BTreeMap<String, f64>,
+    train: &[u32],
+    corpus: &Corpus,
+    context: usize,
+) {
+    let heldout = corpus.heldout();
+    let scored = &heldout[..(heldout.len() - 1) / context * context + 1];
+    let model = Ngram::fit(train, corpus.tokenizer().vocab_size(), 5);
+    set(metrics, "heldout_5gram_nats", model.ok().and_then(|model| model.nats(scored)));
 }
 
 /// The scores of the run's items, where it has any, and the accuracies that follow.

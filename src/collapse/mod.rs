@@ -18,6 +18,7 @@
 pub mod arm;
 mod chain;
 mod corpus;
+pub mod forecast;
 pub mod grid;
 mod measure;
 pub mod protocol;

@@ -79,6 +79,12 @@ pub fn metric(name: &str) -> Option<&'static (&'static str, &'static str, i8)> {
 pub const METRICS: &[(&str, &str, i8)] = &[
     ("heldout_nats", "cross entropy on held-out real text, nats per token", -1),
     ("heldout_perplexity", "exp of heldout_nats", -1),
+    (
+        "heldout_5gram_nats",
+        "cross entropy on held-out real text of an interpolated 5-gram model of the training text of \
+         generation 0, nats per token",
+        0,
+    ),
     ("heldout_bits_per_byte", "cross entropy on held-out real text, bits per byte of it", -1),
     (
         "calibration_error",

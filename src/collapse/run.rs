@@ -93,7 +93,7 @@ pub fn open(config: &RunConfig) -> Result<Prepared> {
         real: &lengths,
         synthetic: &synthetic,
         generations: config.generations,
-        budget: 0,
+        budget: config.budget(0, real.tokens.len()),
         seed: 0,
     };
     let (first, _) = carve(&config.protocol.plan(0, &pool), config.validation);
@@ -105,6 +105,17 @@ pub fn open(config: &RunConfig) -> Result<Prepared> {
             "The {} documents of the corpus cannot be cut into {splits} splits; give a longer \
              corpus or lower generations.",
             lengths.len()
+        )));
+    }
+    let budget = config.budget(0, real.tokens.len());
+    let needed = config.protocol.real_tokens(budget, config.generations);
+    if needed > real.tokens.len() {
+        return Err(Error::input(format!(
+            "The protocol {} takes {needed} tokens of real text for {} generations of {budget} tokens, \
+             but there are {}; lower synthetic_tokens, or leave it out.",
+            config.protocol,
+            config.generations,
+            real.tokens.len()
         )));
     }
     if let Some(budget) = config.synthetic_tokens.filter(|&budget| budget <= context) {

@@ -43,6 +43,10 @@ pub struct RunConfig {
     /// `fractions` takes none: it regenerates its training text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synthetic_tokens: Option<usize>,
+    /// Each generation's tokens are this many times those of the one before: samples that grow or
+    /// shrink.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub growth: f64,
     /// The model. `vocab` is that of the tokenizer and stands here as 0 until it is known.
     pub model: ModelConfig,
     /// Training of each generation.
@@ -60,6 +64,14 @@ pub struct RunConfig {
     /// Items that are measured in every generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluate: Option<ItemFiles>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(growth: &f64) -> bool {
+    *growth == 1.0
 }
 
 /// Where the weights of a generation start.
@@ -151,6 +163,17 @@ impl RunConfig {
         self.corpus == "toy"
     }
 
+    /// Tokens that generation `g` trains on where its protocol has a budget, and that generation
+    /// `g − 1` writes; `real` is the size of the real corpus.
+    pub fn budget(&self, g: usize, real: usize) -> usize {
+        let named = self.synthetic_tokens;
+        let first = named.unwrap_or_else(|| self.protocol.budget(real, self.generations));
+        match self.growth == 1.0 {
+            true => first,
+            false => (first as f64 * self.growth.powi(g as i32)).round() as usize,
+        }
+    }
+
     /// Context and stride of the mode `windows`.
     pub fn windows(&self) -> Option<(usize, usize)> {
         match self.generate.mode {
@@ -219,6 +242,28 @@ impl RunConfig {
             return refuse(
                 "The protocol fractions regenerates its training text and takes no \
                  synthetic_tokens; leave the setting out or choose another protocol."
+                    .into(),
+            );
+        }
+        let ends = self.growth.powi(self.generations as i32);
+        if !(self.growth > 0.0 && (1e-3..=1e3).contains(&ends)) {
+            return refuse(format!(
+                "The growth {} makes the last of {} generations {ends:.3} times as large as the first; \
+                 use a number nearer to 1.",
+                self.growth, self.generations
+            ));
+        }
+        if self.growth != 1.0 && matches!(self.protocol, Protocol::Fractions | Protocol::Fresh(_)) {
+            return refuse(format!(
+                "The protocol {} shares out the real corpus and takes no growth; leave the setting out or \
+                 choose another protocol.",
+                self.protocol
+            ));
+        }
+        if self.growth != 1.0 && self.windows().is_some() {
+            return refuse(
+                "In windows a generation writes as much as it reads; leave growth out or set \
+                 generate.mode = \"documents\"."
                     .into(),
             );
         }

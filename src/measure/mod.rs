@@ -9,5 +9,6 @@ pub mod evenness;
 pub mod histogram;
 pub mod interval;
 pub mod items;
+pub mod ngram;
 pub mod onset;
 pub mod retention;

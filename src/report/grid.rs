@@ -92,7 +92,7 @@ fn page(grid: &Grid, views: &[RunView]) -> String {
         let study = Study::new(&of_protocol);
         let mut body = format!("<p class=\"about\">{}</p>\n", escape(&curves::legend(&study)));
         for (group, figures) in html::figures(&study) {
-            let folded = !matches!(group.0, "curves" | "against");
+            let folded = !matches!(group.0, "curves" | "against" | "beside");
             let pictures = html::grid(&figures);
             body += &match folded {
                 true => format!("<details><summary>{}</summary>\n{pictures}</details>\n", group.1),

@@ -3,7 +3,7 @@
 use super::curves::{self, KEY_CURVES};
 use super::number::{count, escape};
 use super::view::Study;
-use super::{Figure, confidence, forest, samples, svg, tables, training, verdict};
+use super::{Figure, beside, confidence, forest, heatmap, samples, svg, tables, training, verdict};
 
 /// The style sheet of the page.
 pub const STYLE: &str = include_str!("page.css");
@@ -17,13 +17,20 @@ type Group = (&'static str, &'static str, &'static str);
 
 const CURVES: Group = ("curves", "Generations", "Each figure follows one measure.");
 const AGAINST: Group = ("against", "Against ce", "Is another loss better than ce, or was it luck?");
+const BESIDE: Group = (
+    "beside",
+    "Theory beside practice",
+    "What endless text and capacity would give, and what was measured.",
+);
 const SURE: Group = ("sure", "Confidence", "The probability given to each next token.");
 const TRAINING: Group = ("training", "Training", "What the optimiser saw.");
 const MORE: Group = ("more", "More measures", "What else was recorded.");
 
 /// All figures by section; sections without any are left out.
 pub fn figures(study: &Study) -> Vec<(Group, Vec<Figure>)> {
-    let key = KEY_CURVES.iter().filter_map(|entry| curves::figure(study, entry.0)).collect();
+    let mut key: Vec<Figure> =
+        KEY_CURVES.iter().filter_map(|entry| curves::figure(study, entry.0)).collect();
+    key.extend(heatmap::figure(study));
     let against = AGAINST_CE.iter().filter_map(|metric| forest::figure(study, metric)).collect();
     let others = study.metrics().into_iter();
     let others = others.filter(|name| KEY_CURVES.iter().all(|entry| entry.0 != *name));
@@ -34,6 +41,7 @@ pub fn figures(study: &Study) -> Vec<(Group, Vec<Figure>)> {
     let groups = [
         (CURVES, key),
         (AGAINST, against),
+        (BESIDE, beside::figures(study)),
         (SURE, confidence::figures(study)),
         (TRAINING, training::figures(study)),
         (MORE, more),

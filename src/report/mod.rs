@@ -7,12 +7,14 @@
 //! | [`write_csv`] | all numbers in long form |
 //! | [`final_table`] | the final table as text |
 //! | [`write_grid`], [`write_grid_svgs`] | the page of a study and its own figures |
+//! | [`tensorboard`] | event files |
 //! | [`theory`] | the same for the theory: page and figures |
 //! | [`ladder`] | the rungs of kernels as bars |
 //!
 //! Intervals are Student-t intervals over seeds at 95 %, comparisons are paired by seed, and where
 //! a single seed allows no interval the report says so.
 
+mod beside;
 mod compare;
 mod confidence;
 mod csv;
@@ -21,6 +23,7 @@ mod curves;
 mod demo;
 mod forest;
 mod grid;
+mod heatmap;
 mod html;
 pub mod ladder;
 mod number;
@@ -28,6 +31,7 @@ mod samples;
 mod scale;
 mod svg;
 mod tables;
+pub mod tensorboard;
 pub mod theory;
 mod training;
 mod verdict;

@@ -1,7 +1,9 @@
 use super::*;
+use crate::Stream;
 use crate::collapse::record::{GenerationRecord, Outcome};
 use crate::measure::onset::Onset;
 use crate::report::RunView;
+use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use std::collections::BTreeMap;
 
 const STUDY: &str = r#"
@@ -151,4 +153,68 @@ fn contrasts_are_paired_by_seed_and_tell_what_is_censored() {
     assert_eq!(csv.lines().count(), 3);
     assert!(csv.contains("TCE ends lower,tce:0.9,ce,replace,heldout_nats,3,0.5"), "{csv}");
     assert!(onsets_csv(&grid, &chains).contains("replace,tce:0.9,3,3,300,right"));
+}
+
+/// Chains whose facts decline in a straight line, so that they fail after a log-normal time: all of a
+/// sweep through onset, pairing and interval. Says how many of the intervals hold the true ratio of the
+/// times to failure up to the last generation, and how many chains never failed.
+fn covered(sweeps: u64, centre: f64) -> (f64, f64) {
+    const SEEDS: u64 = 8;
+    const SPREAD: f64 = 0.15;
+    const RATIO: f64 = 1.25;
+    const LAST: usize = 7;
+    let losses = "losses = [\"ce\", \"tce:0.9\"]\nseeds = 8";
+    let text = format!(
+        "name = \"x\"\n[settings]\ngenerations = 8\n[onset]\nmetric = \"facts_accuracy\"\nbelow = 0.85\n\
+         [[part]]\nprotocols = [\"replace\"]\n{losses}\n[[contrast]]\nname = \"r\"\narm = \"tce:0.9\"\n\
+         against = \"ce\"\nprotocol = \"replace\"\nmeasure = \"onset\"\n"
+    );
+    let grid = Grid::parse(&text, "The test").unwrap();
+    // E min(X, c) for a normal X, the time's logarithm, and the logarithm c of the last generation.
+    let (sd, end) = (SPREAD * 2f64.sqrt(), (LAST as f64).ln());
+    let restricted = |mean: f64| {
+        let z = (end - mean) / sd;
+        let normal = Normal::new(0.0, 1.0).unwrap();
+        mean * normal.cdf(z) + end * (1.0 - normal.cdf(z)) - sd * normal.pdf(z)
+    };
+    let truth = restricted(centre + RATIO.ln()) - restricted(centre);
+    let (mut held, mut censored) = (0, 0);
+    for sweep in 0..sweeps {
+        let mut views = vec![RunView::default(); grid.cells.len()];
+        for (cell, view) in grid.cells.iter().zip(&mut views) {
+            let seed = cell.config.seeds[0];
+            let mut stream = Stream::new(sweep, "coverage", seed, centre.to_bits());
+            let shared = SPREAD * stream.normal();
+            for (loss, centre) in [("ce", centre), ("tce:0.9", centre + RATIO.ln())] {
+                let time = (centre + shared + SPREAD * stream.normal()).exp();
+                for g in 0..=LAST {
+                    view.records.push(record(loss, seed, g, 1.0 - 0.15 * g as f64 / time, 1.0));
+                }
+            }
+        }
+        let answer = answers(&grid, &chains_of(&grid, &views)).remove(0);
+        let (low, high) = answer.log_ratio.unwrap().interval.unwrap();
+        held += u64::from((low..=high).contains(&truth));
+        censored += answer.censored;
+    }
+    let chains = (2 * SEEDS * sweeps) as f64;
+    (held as f64 / sweeps as f64, censored as f64 / chains)
+}
+
+/// The rate is known, and so is how often an interval should hold it: 2,000 sweeps of eight seeds with
+/// `EXTENSIVE=1` must lie within three standard errors of 95 %.
+#[test]
+fn intervals_of_onset_ratios_hold_the_truth_as_often_as_they_say() {
+    let extensive = std::env::var_os("EXTENSIVE").is_some_and(|value| value != "0");
+    let (sweeps, low, high) = if extensive { (2000, 0.935, 0.965) } else { (200, 0.90, 0.99) };
+    for (name, centre) in [("all fail", 3f64.ln()), ("some never fail", 5.5f64.ln())] {
+        let (share, censored) = covered(sweeps, centre);
+        println!(
+            "{name}: {sweeps} sweeps of 8 seeds, {:.1} % of the chains never failed, the 95 % interval \
+             held the true ratio in {:.1} %",
+            100.0 * censored,
+            100.0 * share
+        );
+        assert!((low..=high).contains(&share), "{name}: {share}");
+    }
 }
