@@ -152,8 +152,10 @@ repeats() {
 
 curve() {
   train cpu --device cpu || return
+  train cpu-bf16 --device cpu --precision bf16 || return
   "$python" "$root/benches/device/curve.py" "$out/runs/cpu" "$out/runs/once-f32" --steps "$steps" --tolerance 1e-4 || return
-  "$python" "$root/benches/device/curve.py" "$out/runs/cpu" "$out/runs/once-bf16" --steps "$steps" --tolerance 1e-2
+  "$python" "$root/benches/device/curve.py" "$out/runs/cpu" "$out/runs/once-bf16" --steps "$steps" --tolerance 1e-2 \
+    --reference "$out/runs/cpu-bf16"
 }
 
 # sanitize TOOL: operator after operator until the seconds are over.

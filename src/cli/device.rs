@@ -3,6 +3,7 @@
 use crate::cpu::Cpu;
 use crate::cuda::Cuda;
 use crate::tier::Tier;
+use crate::verify::faults::{Faulty, Narrow, Plant};
 use crate::{Error, Result};
 use fortifai_kernels::{Device, ProbeError, Schedule, probe};
 use half::bf16;
@@ -38,7 +39,7 @@ impl FromStr for DeviceName {
     }
 }
 
-/// How a CUDA device stores activations.
+/// How a device stores weights and activations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Precision {
     /// Single precision
@@ -55,7 +56,8 @@ pub struct OnDevice {
     /// on the CPU, slowly, for tests)
     #[arg(long, value_name = "DEVICE", default_value = "cpu", help_heading = "Machine")]
     pub device: DeviceName,
-    /// How a CUDA device stores activations
+    /// How weights and activations are stored; on the CPU bf16 is the slow reference of what a CUDA
+    /// device does
     #[arg(long, value_enum, default_value_t, help_heading = "Machine")]
     pub precision: Precision,
 }
@@ -76,7 +78,7 @@ impl OnDevice {
     /// The device that is meant: `auto` is the first CUDA device, or the CPU where there is none.
     ///
     /// # Errors
-    /// If there is a driver that does not answer, or the CPU is asked for bf16.
+    /// If there is a driver that does not answer.
     pub fn meant(self) -> Result<Self> {
         let device = match self.device {
             DeviceName::Auto => match probe() {
@@ -86,11 +88,6 @@ impl OnDevice {
             },
             other => other,
         };
-        if device == DeviceName::Cpu && self.precision == Precision::Bf16 {
-            return Err(Error::input(
-                "--precision bf16 is for CUDA devices; the CPU computes in f32.",
-            ));
-        }
         Ok(Self { device, ..self })
     }
 
@@ -112,7 +109,8 @@ impl OnDevice {
     /// If there is no such device, or those of the work.
     pub fn run<W: Work>(self, work: W) -> Result<W::Output> {
         match (self.open()?, self.precision) {
-            (None, _) => work.run(&Cpu::<f32>::new()),
+            (None, Precision::F32) => work.run(&Cpu::<f32>::new()),
+            (None, Precision::Bf16) => work.run(&Faulty::<f32>::new(Plant::Narrow(Narrow::Stored))),
             (Some(device), Precision::F32) => work.run(&Cuda::<f32>::new(device)?),
             (Some(device), Precision::Bf16) => work.run(&Cuda::<bf16>::new(device)?),
         }

@@ -78,6 +78,12 @@ pub(super) fn execute(arguments: &Arguments) -> Result<()> {
 
 fn verify(arguments: &Arguments) -> Result<()> {
     let machine = arguments.machine.meant()?;
+    if machine.device == DeviceName::Cpu && machine.precision == Precision::Bf16 {
+        return Err(Error::input(
+            "--precision bf16 on the CPU is the reference that a device in bf16 is held to; add --device \
+             cuda or cuda-host, or leave --precision out.",
+        ));
+    }
     if machine.device != DeviceName::Cpu && (arguments.self_test || arguments.golden.is_some()) {
         return Err(Error::input(
             "--self-test and --golden are about double precision, which the CPU alone has; leave out \

@@ -4,7 +4,7 @@ use super::number::{count, cut, escape, short};
 use super::scale::Scale;
 use super::svg::{Plot, Svg};
 use super::view::Study;
-use super::{Figure, RunView, curves, html};
+use super::{Figure, RunView, curves, html, samples};
 use crate::collapse::grid::{Answer, Axis, ChainOf, Grid, Measure, answers, chains_of, onset};
 use crate::measure::interval::{self, Estimate};
 use crate::measure::onset::Onset;
@@ -98,6 +98,13 @@ fn page(grid: &Grid, views: &[RunView]) -> String {
                 true => format!("<details><summary>{}</summary>\n{pictures}</details>\n", group.1),
                 false => format!("<h3>{}</h3>\n{pictures}", group.1),
             };
+        }
+        let texts = samples::html(&study);
+        if !texts.is_empty() {
+            let about = html::ABOUT_SAMPLES;
+            body += &format!(
+                "<details><summary>Samples</summary>\n<p class=\"about\">{about}</p>\n{texts}</details>\n"
+            );
         }
         let anchor = super::slug(&protocol);
         sections.push((anchor, format!("Protocol {}", escape(&protocol)), body));

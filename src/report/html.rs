@@ -12,6 +12,12 @@ pub const STYLE: &str = include_str!("page.css");
 const AGAINST_CE: [&str; 4] =
     ["heldout_nats", "facts_accuracy", "tail_mass", "kl_synthetic_real_nats"];
 
+/// How to read the samples.
+pub const ABOUT_SAMPLES: &str = "The first pieces of text of the first and the last generation. Collapsed text \
+                                 repeats itself, or says what is not so. The darker a token, the higher the \
+                                 probability that its own model gives it; dotted underlines mark those that \
+                                 the loss would drop.";
+
 /// A section of figures: anchor, heading, what it is about.
 type Group = (&'static str, &'static str, &'static str);
 
@@ -73,11 +79,8 @@ pub fn page(study: &Study) -> String {
     }
     let samples = samples::html(study);
     if !samples.is_empty() {
-        let about = "<p class=\"about\">The first pieces of text of the first and the last \
-                     generation. Collapsed text repeats itself, or says what is not so. The darker a \
-                     token, the higher the probability that its own model gives it; dotted underlines \
-                     mark those that the loss would drop.</p>\n";
-        sections.push(("samples", "Samples", about.to_string() + &samples));
+        let about = format!("<p class=\"about\">{ABOUT_SAMPLES}</p>\n");
+        sections.push(("samples", "Samples", about + &samples));
     }
     sections.push(("provenance", "Provenance", provenance(study)));
     assemble(study, &sections)

@@ -21,7 +21,8 @@ pub struct ChainOf<'a> {
     pub records: Vec<&'a GenerationRecord>,
 }
 
-/// The chains of a grid, cell after cell; `views` are those of the cells, in order.
+/// The chains of a grid that have come to their end, cell after cell; `views` are those of the cells,
+/// in order. What is still going on has no onset yet.
 pub fn chains_of<'a>(grid: &Grid, views: &'a [RunView]) -> Vec<ChainOf<'a>> {
     let mut all = Vec::new();
     for (cell, view) in grid.cells.iter().zip(views) {
@@ -31,7 +32,10 @@ pub fn chains_of<'a>(grid: &Grid, views: &'a [RunView]) -> Vec<ChainOf<'a>> {
             let mut records: Vec<&GenerationRecord> = of_arm.collect();
             records.sort_by_key(|record| record.generation);
             records.dedup_by_key(|record| record.generation);
-            if !records.is_empty() {
+            let ended = records.last().is_some_and(|last| {
+                last.generation + 1 == cell.config.generations || last.outcome == Outcome::Diverged
+            });
+            if ended {
                 all.push(ChainOf { protocol: cell.config.protocol, arm, seed, records });
             }
         }

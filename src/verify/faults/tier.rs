@@ -46,6 +46,18 @@ impl<R: Real> Faulty<R> {
         }
     }
 
+    /// The weights as they are read: rounded where tensors are stored in bfloat16.
+    fn read<'a>(&self, params: &'a Vec<R>) -> Cow<'a, Vec<R>> {
+        match self.narrow() {
+            Some(Narrow::Stored) => {
+                let mut rounded = params.clone();
+                self.store(&mut rounded);
+                Cow::Owned(rounded)
+            }
+            _ => Cow::Borrowed(params),
+        }
+    }
+
     /// Factors of products as they are read.
     fn factors<'a>(&self, x: &'a [R]) -> Cow<'a, [R]> {
         match self.narrow() {
@@ -183,6 +195,7 @@ impl<R: Real> Tier for Faulty<R> {
         wpe: Span,
         c: usize,
     ) -> Result<()> {
+        let params = &*self.read(params);
         // Buffers are filled by an embedding of one channel; that one must stay right.
         let context = (wpe.len / c) as u32;
         let wrong = self.is(Plant::EmbeddingForward) && context > 1;
@@ -230,6 +243,7 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         n: usize,
     ) -> Result<()> {
+        let params = &*self.read(params);
         self.inner.layernorm_forward(out, mean, rstd, residual, params, affine, n)?;
         if self.statistics(mean, rstd, &residual[..n * affine.weight.len], n) {
             self.inner.layernorm_apply(out, mean, rstd, residual, params, affine, n)?;
@@ -249,6 +263,7 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         n: usize,
     ) -> Result<()> {
+        let params = &*self.read(params);
         let none = vec![R::zero(); branch.len()];
         let branch = if self.is(Plant::ResidualForgotten) { &none } else { branch };
         self.inner
@@ -270,6 +285,7 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         n: usize,
     ) -> Result<()> {
+        let params = &*self.read(params);
         self.inner.layernorm_apply(out, mean, rstd, residual, params, affine, n)?;
         self.store(out);
         Ok(())
@@ -286,6 +302,7 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         n: usize,
     ) -> Result<()> {
+        let params = &*self.read(params);
         let (before, before_arena) = (dresidual.clone(), gradients.clone());
         let (mut used_mean, mut used_rstd) = (mean[..n].to_vec(), rstd[..n].to_vec());
         if self.is(Plant::LayernormStale) {
@@ -334,6 +351,7 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
+        let params = &*self.read(params);
         let mut params = params.clone();
         if self.is(Plant::LinearNoBias) {
             params[affine.bias.range()].fill(R::zero());
@@ -354,6 +372,7 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
+        let params = &*self.read(params);
         let (len, before_arena) = (shape.n * shape.c, gradients.clone());
         let wrong = transpose(params, affine.weight, shape.c, shape.oc);
         let params = if self.is(Plant::LinearTransposed) { &wrong } else { params };
@@ -373,6 +392,7 @@ impl<R: Real> Tier for Faulty<R> {
         affine: Affine,
         shape: LinearShape,
     ) -> Result<()> {
+        let params = &*self.read(params);
         if self.narrow().is_none() {
             return self.inner.gelu_linear_forward(out, activated, pre, params, affine, shape);
         }
@@ -391,6 +411,7 @@ impl<R: Real> Tier for Faulty<R> {
         before: Span,
         shape: LinearShape,
     ) -> Result<()> {
+        let params = &*self.read(params);
         let arena = gradients.clone();
         self.inner.gelu_linear_backward(
             dpre, gradients, activated, dout, pre, params, affine, before, shape,
@@ -427,6 +448,7 @@ impl<R: Real> Tier for Faulty<R> {
         oc: usize,
         transposed: bool,
     ) -> Result<Panels<R>> {
+        let params = &*self.read(params);
         self.inner.pack(params, weight, c, oc, transposed != self.is(Plant::PackedTransposed))
     }
     fn packed_linear_forward(
@@ -438,6 +460,7 @@ impl<R: Real> Tier for Faulty<R> {
         bias: Span,
         shape: LinearShape,
     ) -> Result<()> {
+        let params = &*self.read(params);
         let none = Span { start: 0, len: 0 };
         let bias = if self.is(Plant::PackedNoBias) { none } else { bias };
         self.inner.packed_linear_forward(
@@ -473,6 +496,7 @@ impl<R: Real> Tier for Faulty<R> {
         weight: Span,
         shape: LinearShape,
     ) -> Result<()> {
+        let params = &*self.read(params);
         self.inner.logits(out, x, params, weight, shape)
     }
 
@@ -594,6 +618,7 @@ impl<R: Real> Tier for Faulty<R> {
         workspace: &mut Vec<R>,
         shape: LinearShape,
     ) -> Result<()> {
+        let params = &*self.read(params);
         let LinearShape { n, c, .. } = shape;
         let wrong_value = Rule::Smoothed(1e-3);
         let rule = if self.is(Plant::ClassifierValue) && matches!(rule, Rule::Ce) {
