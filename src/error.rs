@@ -23,6 +23,11 @@ pub enum Error {
 pub type Result<X> = std::result::Result<X, Error>;
 
 impl Error {
+    /// A run that a signal stopped, everything finished being on disk.
+    pub fn stopped() -> Self {
+        Self::Stopped("Stopped by a signal; run again with --resume.".into())
+    }
+
     /// Bad input, as one full sentence.
     pub fn input(sentence: impl Into<String>) -> Self {
         Self::Input(sentence.into())

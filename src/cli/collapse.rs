@@ -23,14 +23,16 @@ use toml::{Table, Value};
 /// Protocols: fractions (the paper's: one more clean split each generation, the earlier ones
 /// regenerated), replace (synthetic text only), accumulate (everything so far),
 /// accumulate-subsample (as much as the real corpus, drawn from everything so far), mix:A (the share
-/// A is real).
+/// A is real, the same text every time), fresh:A (the same with other real text every time); both take
+/// a schedule, mix:0.5..0.1.
 ///
 /// Losses: ce, tce:G, focal:G, focal-detached:G, linear:G, drop-low:Q, clipped-focal:G,C,
 /// random-mask:K, tce-dynamic:A, smooth:E.
 ///
 /// Controls, behind a loss: random-mask@kept=L (keeps what the loss L kept, generation by generation),
-/// @step=L (learning rate scaled to the update norm of L), @sgd=RATE, @temperature=T. Treatments of the
-/// generated text: +surplexity=K, +verify=K, +grammar, +edit=P, +unlearn=W, +real=W.
+/// @step=L (learning rate scaled to the update norm of L), @sgd=RATE. Its own way to generate:
+/// @temperature=T, @top-k=K, @top-p=P, @greedy, @beams=N, @penalty=R. Treatments of the generated text:
+/// +surplexity=K, +verify=K, +grammar, +edit=P, +unlearn=W, +real=W.
 #[derive(Debug, Args)]
 #[command(
     allow_negative_numbers = true,

@@ -1,21 +1,27 @@
 //! One chain: an arm and a seed, generation after generation.
 
+mod base;
+mod marks;
+
+pub use base::base_weights;
+
 use super::arm::Match;
 use super::protocol::{Piece, Pool, Source, carve};
 use super::record::{GenerationRecord, Outcome};
 use super::saved::{Kind, Saved};
-use super::stream::{Text, assemble, marks_of_real};
+use super::stream::{Text, assemble};
 use super::treat::{Judges, Treated, written};
 use super::write::Order;
 use super::{Arm, Corpus, Protocol, measure};
+use crate::Result;
 use crate::config::{Init, RunConfig};
 use crate::loss::Loss;
 use crate::measure::items::ItemScore;
 use crate::model::Gpt;
 use crate::text::split_documents;
 use crate::tier::Tier;
-use crate::train::{Blocks, Control, Fit, FitRequest, Marks, Progress, Weight, fit};
-use crate::{Error, Result};
+use crate::train::{Blocks, Control, Fit, FitRequest, Marks, Progress, fit};
+use marks::Marked;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -317,37 +323,6 @@ impl Chain<'_> {
         Ok(Some(reference))
     }
 
-    /// What the arm's treatment says of single tokens, beside the training stream.
-    fn marks(
-        &self,
-        train: &[Piece],
-        real: &Text,
-        synthetic: &[Text],
-        g: usize,
-    ) -> Result<Option<Marked>> {
-        let of_real = marks_of_real(train, real, synthetic);
-        match (self.arm.treatment.real, self.arm.treatment.unlearn) {
-            (Some(weight), _) => {
-                let tokens = (of_real.len() - 1).max(1) as f64;
-                let share = of_real.iter().filter(|mark| **mark == 1).count() as f64 / tokens;
-                let mixed = share > 0.0 && share < 1.0;
-                Ok(mixed.then(|| Marked {
-                    marks: of_real,
-                    more: Vec::new(),
-                    marked: Weight::Times(weight / share),
-                    others: Weight::Times((1.0 - weight) / (1.0 - share)),
-                }))
-            }
-            (_, Some(weight)) if g > 0 => Ok(Some(Marked {
-                marks: vec![0; of_real.len()],
-                more: self.saved.text(Kind::Flawed, g - 1)?.split_off(1),
-                marked: Weight::Unlearn(weight),
-                others: Weight::Times(1.0),
-            })),
-            _ => Ok(None),
-        }
-    }
-
     fn train<T: Tier<Number = f32>>(
         &self,
         model: &mut Gpt<T>,
@@ -437,56 +412,4 @@ impl Chain<'_> {
 fn first_pieces(stream: &[u32], end: u32, count: usize) -> Vec<&[u32]> {
     let documents = split_documents(stream, end, true).into_iter();
     documents.map(|document| &document[..document.len().min(SAMPLE_TOKENS)]).take(count).collect()
-}
-
-/// Tokens of the training text that count differently, and text that is trained on beside it.
-struct Marked {
-    marks: Vec<u32>,
-    /// Further text, all of it marked.
-    more: Vec<u32>,
-    marked: Weight,
-    others: Weight,
-}
-
-/// The weights of a seed's base model: those on disk, or trained now and saved.
-pub fn base_weights<T: Tier<Number = f32>>(
-    tier: &T,
-    config: &RunConfig,
-    corpus: &Corpus,
-    saved: &Saved,
-    seed: u64,
-    stopped: &dyn Fn() -> bool,
-) -> Result<Vec<f32>> {
-    let Some(base) = &config.base else {
-        return Err(Error::input(
-            "The settings have no table [base]; add one for init = \"base\".",
-        ));
-    };
-    let mut model = Gpt::new(tier.clone(), config.model.clone(), seed)?;
-    if saved.has_weights("base") {
-        return saved.weights("base", &model);
-    }
-    let text = corpus.base(seed);
-    let request = FitRequest {
-        train: Blocks::new(&text, config.model.context, "text of the base model")?,
-        validation: None,
-        loss: Loss::Ce,
-        config: &base.train,
-        seed,
-        // No generation of the run has this number, so none shares its random numbers.
-        generation: usize::MAX,
-        marks: None,
-    };
-    let outcome = fit(&mut model, &request, &mut |_| match stopped() {
-        true => Control::Stop,
-        false => Control::Continue,
-    })?;
-    if outcome.diverged {
-        return Err(Error::input(format!(
-            "The base model of seed {seed} diverged; lower learning_rate = {} in [base.train].",
-            base.train.learning_rate
-        )));
-    }
-    saved.put_weights("base", &model)?;
-    model.get_params()
 }

@@ -204,7 +204,7 @@ pub fn run<T: Tier<Number = f32>>(
             },
         };
         let result = match stopped() {
-            true => Err(Error::Stopped("Stopped by a signal; run again with --resume.".into())),
+            true => Err(Error::stopped()),
             false => chain.follow(tier),
         };
         if matches!(result, Err(Error::Environment(_))) {
@@ -227,9 +227,7 @@ pub fn run<T: Tier<Number = f32>>(
     errors.sort_by_key(|error| matches!(error, Error::Stopped(_)));
     match errors.into_iter().next() {
         Some(error) => Err(error),
-        None if stopped() && !matched.is_empty() => {
-            Err(Error::Stopped("Stopped by a signal; run again with --resume.".into()))
-        }
+        None if stopped() && !matched.is_empty() => Err(Error::stopped()),
         None => conclude(&dir, config),
     }
 }

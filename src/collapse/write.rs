@@ -128,7 +128,7 @@ fn stream_of(order: &Order, item: usize) -> Stream {
 
 fn check(order: &Order) -> Result<()> {
     match (order.stopped)() {
-        true => Err(Error::Stopped("Stopped by a signal; run again with --resume.".into())),
+        true => Err(Error::stopped()),
         false => Ok(()),
     }
 }

@@ -192,7 +192,7 @@ pub fn fit<T: Tier>(
         }
         let state = Progress { step: step + 1, total, loss_nats: now.loss / now.count as f64 };
         if progress(state) == Control::Stop {
-            return Err(Error::Stopped("Stopped by a signal; run again with --resume.".into()));
+            return Err(Error::stopped());
         }
         let last = step + 1 == total;
         if (step + 1) % validate_every == 0 || last {

@@ -44,6 +44,9 @@ impl fmt::Display for Shard {
     }
 }
 
+/// What a grid that was stopped says.
+const GO_ON: &str = "Stopped by a signal; run the same command again to go on.";
+
 /// How a grid is carried out; nothing here changes its numbers.
 #[derive(Clone, Debug, Default)]
 pub struct GridOptions {
@@ -130,8 +133,7 @@ pub fn carry_out<T: Tier<Number = f32>>(
             let Some(&index) = open_cells.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
             let done = count.load(Ordering::Relaxed);
             if stop.load(Ordering::Relaxed) || limit.is_some_and(|limit| done >= limit) {
-                let sentence = "Stopped by a signal; run the same command again to go on.";
-                errors.lock().expect("no cell panics").push(Error::Stopped(sentence.into()));
+                errors.lock().expect("no cell panics").push(Error::Stopped(GO_ON.into()));
                 return;
             }
             let cell = &grid.cells[index];
@@ -147,6 +149,10 @@ pub fn carry_out<T: Tier<Number = f32>>(
             let result = open(&cell.config)
                 .and_then(|prepared| run(tier, &prepared, &folder, &share, &one).map(|_| ()));
             if let Err(error) = result {
+                let error = match error {
+                    Error::Stopped(_) => Error::Stopped(GO_ON.into()),
+                    other => other,
+                };
                 let halt = matches!(error, Error::Environment(_) | Error::Stopped(_));
                 errors.lock().expect("no cell panics").push(error);
                 if halt {
