@@ -8,7 +8,7 @@ use crate::cpu::Cpu;
 use crate::tier::Tier;
 use crate::verify::budget::Stored;
 use crate::verify::device;
-use crate::verify::faults::self_test;
+use crate::verify::faults::{Verdict, self_test};
 use crate::verify::suite::{OPERATORS, Plan, run};
 use crate::verify::{Certificate, golden};
 use crate::{Error, Result};
@@ -40,12 +40,14 @@ pub(super) struct Arguments {
     operator: Option<String>,
     #[command(flatten)]
     machine: OnDevice,
-    /// Seed of shapes and points
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    /// Seed of shapes and points [default: 1]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true,
+          conflicts_with_all = ["golden", "self_test"])]
+    seed: Option<u64>,
     /// Random shapes per operator, beside sixteen at and beside tile sizes [default: 64, 8 with
     /// cuda-host]
-    #[arg(long, value_name = "N", conflicts_with_all = ["golden", "self_test"])]
+    #[arg(long, value_name = "N", value_parser = cases, allow_negative_numbers = true,
+          conflicts_with_all = ["golden", "self_test"])]
     cases: Option<u32>,
     /// The one operator of --operator in this shape alone, at --cases points: a size for each of its
     /// letters, such as n=7,c=768,oc=10 for linear. Of gradients in single precision eight entries
@@ -65,6 +67,21 @@ pub(super) struct Arguments {
     #[command(flatten)]
     common: Common,
 }
+
+/// The seed of a text.
+fn seed(text: &str) -> std::result::Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+/// The number of cases of a text.
+fn cases(text: &str) -> std::result::Result<u32, String> {
+    let most = MOST_CASES;
+    let number = text.parse().ok().filter(|cases| *cases <= most);
+    number.ok_or_else(|| format!("cases are a whole number from 0 to {most}"))
+}
+
+/// The most random shapes per operator; more would take days.
+const MOST_CASES: u32 = 100_000;
 
 impl Arguments {
     pub(super) fn json(&self) -> bool {
@@ -95,11 +112,11 @@ fn verify(arguments: &Arguments) -> Result<()> {
     }
     if let Some(directory) = &arguments.golden {
         let certificate = golden(directory)?;
-        return conclude(arguments, &certificate, summarise);
+        return conclude(arguments, &certificate, json!({}), summarise);
     }
     let mut plan = Plan {
         operator: arguments.operator.clone(),
-        seed: arguments.seed,
+        seed: arguments.seed.unwrap_or(1),
         cases: arguments.cases.unwrap_or(match machine.device {
             DeviceName::CudaHost => 8,
             _ => 64,
@@ -121,12 +138,6 @@ fn verify(arguments: &Arguments) -> Result<()> {
             return Err(Error::input("--cases 0 leaves nothing to check in the shape of --shape."));
         }
     }
-    if plan.cases > 100_000 {
-        return Err(Error::input(format!(
-            "--cases {} is more than 100000, which would take days.",
-            plan.cases
-        )));
-    }
     let start = Instant::now();
     let bar = progress::steps(OPERATORS.len() as u64);
     let done = |name: &str| {
@@ -145,9 +156,15 @@ fn verify(arguments: &Arguments) -> Result<()> {
     };
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    conclude(arguments, &certificate, |certificate| match arguments.markdown {
+    let circumstances = json!({
+        "machine": crate::store::machine(),
+        "threads": rayon::current_num_threads(),
+        "seed": plan.seed,
+        "seconds": seconds,
+    });
+    conclude(arguments, &certificate, circumstances, |certificate| match arguments.markdown {
         true => certificate::markdown(certificate),
-        false => certificate::print(certificate, arguments.seed, seconds),
+        false => certificate::print(certificate, plan.seed, seconds),
     })
 }
 
@@ -221,10 +238,15 @@ impl Work for OnTier<'_> {
 fn conclude(
     arguments: &Arguments,
     certificate: &Certificate,
+    circumstances: serde_json::Value,
     print: impl FnOnce(&Certificate),
 ) -> Result<()> {
     if arguments.common.json {
-        say_json(&serde_json::to_value(certificate).expect("plain data"));
+        let mut line = serde_json::to_value(certificate).expect("plain data");
+        for (key, value) in circumstances.as_object().into_iter().flatten() {
+            line[key] = value.clone();
+        }
+        say_json(&line);
     } else {
         print(certificate);
     }
@@ -245,11 +267,20 @@ fn test_the_checks(as_json: bool) -> Result<()> {
     });
     bar.finish_and_clear();
     let missed = verdicts.iter().filter(|verdict| !verdict.caught).count();
+    let (controls, faults): (Vec<&Verdict>, Vec<&Verdict>) =
+        verdicts.iter().partition(|verdict| verdict.control);
     if as_json {
-        say_json(&json!({ "passed": missed == 0, "faults": verdicts }));
+        say_json(&json!({ "passed": missed == 0, "faults": faults, "controls": controls }));
     } else {
         say(&format!("{:<64} {:<12} {:<8} {}\n", "planted fault", "class", "check", "verdict"));
-        for verdict in &verdicts {
+        for verdict in controls {
+            let found = if verdict.caught { "passes, as it must" } else { "FAILS" };
+            say(&format!("{:<85} {found}\n", verdict.name));
+            if !verdict.caught {
+                say(&format!("    {}\n", verdict.said));
+            }
+        }
+        for verdict in faults {
             let class = serde_json::to_value(verdict.class).expect("a word");
             let found = match (verdict.caught, verdict.subtle) {
                 (false, _) => "MISSED",

@@ -24,7 +24,7 @@
 //! that is off by ten units in the last place, is ten times `√12` of its own step's deviations, and
 //! 2Z is about 7. The faults in `faults::narrow` show how small they may be.
 
-use super::operator::{Finding, Operator, Ran, What, ensure, minus, normals, stream};
+use super::operator::{Finding, Operator, Ran, What, ensure, minus, normals, ran, stream};
 use super::rounding::{Along, Halved, Linear, Uncertain};
 use crate::tier::Tier;
 use fortifai_oracle::{Scalar, constants};
@@ -97,6 +97,8 @@ impl Stored {
 pub struct Budget {
     /// Gradient entries that are looked at per tensor and case, drawn at random if there are more.
     pub entries: usize,
+    /// What an error may be in any case: where exponentials underflow.
+    pub floor: f64,
     stored: Stored,
     tensors: BTreeMap<String, Errors>,
     /// The shapes and seeds of the cases.
@@ -112,7 +114,13 @@ impl Default for Budget {
 impl Budget {
     /// A budget for tensors stored so.
     pub fn of(stored: Stored) -> Self {
-        Self { entries: usize::MAX, stored, tensors: BTreeMap::new(), labels: Vec::new() }
+        Self {
+            entries: usize::MAX,
+            floor: 0.0,
+            stored,
+            tensors: BTreeMap::new(),
+            labels: Vec::new(),
+        }
     }
 
     /// Outputs and gradients of one operator at one point, all inputs rounded as they are stored.
@@ -150,7 +158,7 @@ impl Budget {
         };
         let point = round(op.point(&mut stream));
         let v = round(op.cotangent(&mut stream));
-        let Ran { outputs, gradient } = op.run(tier, &point, &v, &vec![0.0; point.len()])?;
+        let Ran { outputs, gradient } = ran(op, tier, &point, &v, &vec![0.0; point.len()])?;
         let textbook = round(values(op.textbook::<S>(&constants(&point))));
         let truth = op.textbook::<Uncertain<HALF>>(&constants(&point));
         let all =
@@ -169,7 +177,7 @@ impl Budget {
         self.add_tensors("d", &tensors, &places, &ours, &textbook, &truth);
 
         let start = round(starts(&gradient, &normals(&mut stream, point.len())));
-        let added = op.run(tier, &point, &v, &start)?.gradient;
+        let added = ran(op, tier, &point, &v, &start)?.gradient;
         let mut first = 0;
         for (name, len) in op.inputs() {
             let range = first..first + len;
@@ -213,6 +221,11 @@ impl Budget {
         }
     }
 
+    /// Whether anything was compared.
+    pub(super) fn any(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
     /// One tensor of one case: ours, the textbook's, the truth and how far computed numbers deviate
     /// from it.
     ///
@@ -247,7 +260,7 @@ impl Budget {
                 ours: (ours[i] - truth).abs(),
                 textbook: (textbook[i] - truth).abs(),
                 deviation: deviation[i],
-                ulp: self.stored.ulp(truth),
+                ulp: self.stored.ulp(truth).max(self.floor),
                 case: self.labels.len(),
                 index: places[i],
             });
@@ -358,6 +371,21 @@ pub(super) fn starts(gradient: &[f64], normals: &[f64]) -> Vec<f64> {
 
 fn values<S: Scalar>(numbers: Vec<S>) -> Vec<f64> {
     numbers.into_iter().map(Scalar::value).collect()
+}
+
+/// The deviation that one number of an operator has in single precision: an output, or an entry of the
+/// gradient.
+pub(super) fn deviation<O: Operator>(
+    op: &O,
+    point: &[f64],
+    v: &[f64],
+    (gradient, index): (bool, usize),
+) -> f64 {
+    let number: Uncertain<false> = match gradient {
+        true => gradient_by_definition(op, point, v, &[index])[0],
+        false => op.textbook(&constants(point))[index],
+    };
+    number.variance().sqrt()
 }
 
 /// At most so many entries of every tensor: how many of each, and which of the whole point.

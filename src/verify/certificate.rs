@@ -90,7 +90,7 @@ impl Certificate {
         });
     }
 
-    /// Adds what a budget says of an operator, or what stopped it.
+    /// Adds under a name what a budget says, or what stopped it.
     pub(super) fn budget(&mut self, name: &str, budget: &Budget, found: Option<Finding>) {
         let used = budget.used();
         let worst = used.iter().max_by(|a, b| a.used.total_cmp(&b.used));
@@ -100,7 +100,7 @@ impl Certificate {
         });
         let detail = found.map(|found| found.message).or(detail);
         let (share, cases) = worst.map_or((0.0, 0), |worst| (worst.used, worst.cases));
-        self.note(format!("{name}/f32 budget"), share, 1.0, cases, detail);
+        self.note(name.to_owned(), share, 1.0, cases, detail);
     }
 
     /// Adds what was measured of whole models, its names under `prefix`.

@@ -39,10 +39,44 @@ pub trait Operator {
     fn differentiated(&self) -> bool {
         true
     }
+    /// The same operator at a point far out, where an exponential overflows unless it is held back.
+    fn extreme(self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+    /// The name of one entry of the point, for messages.
+    fn place(&self, entry: usize) -> String {
+        let mut index = entry;
+        for (name, len) in self.inputs() {
+            if index < len {
+                return format!("{name}[{index}]");
+            }
+            index -= len;
+        }
+        format!("input[{entry}]")
+    }
     /// Names of the branches that this point visits.
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
         Vec::new()
     }
+}
+
+/// [`Operator::run`], a panic being a refusal like any other.
+pub(super) fn ran<O: Operator, T: Tier>(
+    op: &O,
+    tier: &T,
+    point: &[f64],
+    cotangent: &[f64],
+    start: &[f64],
+) -> Result<Ran, Finding> {
+    let run = std::panic::AssertUnwindSafe(|| op.run(tier, point, cotangent, start));
+    std::panic::catch_unwind(run).unwrap_or_else(|cause| {
+        let said = cause.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(Finding { what: What::Refused, message: format!("panicked: {said}") })
+    })
 }
 
 /// What [`Operator::run`] found.

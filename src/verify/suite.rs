@@ -1,8 +1,9 @@
 //! Every operator of a tier and the whole model, checked over ragged and random shapes.
 
-use super::adjoint::{Record, VALUE_TOLERANCE};
+use super::adjoint::{Record, VALUE_TOLERANCE, Worst};
 use super::budget::{Budget, Stored};
 use super::certificate::Certificate;
+use super::device;
 use super::operator::{Finding, Operator, What};
 use super::operators::adamw::{SquaredNorm, Update};
 use super::operators::attention::Attention;
@@ -18,6 +19,7 @@ use crate::config::ModelConfig;
 use crate::tier::{LinearShape, Tier};
 use fortifai_stream::Stream;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// What is checked, and how much of it.
 #[derive(Clone, Debug)]
@@ -43,9 +45,15 @@ impl Plan {
         Shapes {
             stream: Stream::new(self.seed, "verify-shapes", 0, item),
             item: item as usize,
+            seed: self.seed.wrapping_add(item),
             own: self.shape.as_ref(),
             asked: Vec::new(),
         }
+    }
+
+    /// The time for one operator's cases: a shape of one's own may be as large that some must do.
+    fn time(&self) -> Time {
+        Time(self.shape.is_some().then(Instant::now))
     }
 
     /// Whether this operator is meant: with a shape of its own by its whole name.
@@ -71,6 +79,18 @@ impl Plan {
     }
 }
 
+/// Seconds for the cases of one part of the checks in a shape of one's own.
+const LONGEST_S: f64 = 20.0;
+
+/// Since when cases are worked on, where they may take too long.
+struct Time(Option<Instant>);
+
+impl Time {
+    fn is_left(&self) -> bool {
+        self.0.is_none_or(|begun| begun.elapsed().as_secs_f64() < LONGEST_S)
+    }
+}
+
 /// From so many random shapes up every branch is demanded.
 pub const ENOUGH_FOR_BRANCHES: usize = 16;
 
@@ -83,7 +103,7 @@ impl Checks for Letters {
         &mut self,
         _name: &str,
         shape: impl Fn(&mut Shapes) -> O,
-        _small: impl Fn(usize) -> O,
+        _small: impl Fn(usize, u64) -> O,
         _branches: &[&'static str],
     ) {
         let plan = Plan { operator: None, seed: 0, cases: 0, shape: None };
@@ -120,9 +140,6 @@ pub const OPERATORS: [&str; 12] = [
 /// tile sizes, each plus and minus one.
 pub(super) const RAGGED: [usize; 16] = [1, 2, 3, 5, 7, 13, 15, 16, 17, 31, 32, 33, 61, 63, 64, 65];
 
-/// Means of the rows that layer norm is given in single precision, in deviations of them.
-const MEANS: [f64; 3] = [0.0, 3.0, 50.0];
-
 /// Single precision needs this many cases, so that maxima are compared and not single roundings.
 pub(super) const SINGLE_CASES: usize = 72;
 
@@ -156,6 +173,8 @@ struct Suite<'a, D, S> {
 pub(super) struct Shapes<'a> {
     stream: Stream,
     item: usize,
+    /// That of the operator's point; with the shape it names all of a case.
+    seed: u64,
     own: Option<&'a BTreeMap<String, usize>>,
     asked: Vec<&'static str>,
 }
@@ -187,7 +206,7 @@ pub(super) trait Checks {
         &mut self,
         name: &str,
         shape: impl Fn(&mut Shapes) -> O,
-        small: impl Fn(usize) -> O,
+        small: impl Fn(usize, u64) -> O,
         branches: &[&'static str],
     );
     /// Whole models.
@@ -211,9 +230,9 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
             |pick| {
                 let (v, context) = (pick.pick("v", 101), pick.pick("context", 33));
                 let (c, n) = (pick.pick("c", 65), pick.pick("n", 65));
-                Embedding::new(v, context, c, n, pick.item as u64)
+                Embedding::new(v, context, c, n, pick.seed)
             },
-            |size| Embedding::new(7, 5, 1 + size % 9, 5 + size % 29, size as u64),
+            |size, seed| Embedding::new(7, 5, 1 + size % 9, 5 + size % 29, seed),
             &["repeated", "distinct", "several row pieces", "one row piece"],
         ),
         "linear" => checks.check(
@@ -228,7 +247,7 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                     Linear { n: pick.pick("n", 65), c: pick.pick("c", 65), oc: pick.pick("oc", 65) }
                 }
             },
-            |size| Linear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 },
+            |size, _| Linear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 },
             &super::operators::linear::BRANCHES,
         ),
         "gelu_linear" => checks.check(
@@ -242,19 +261,23 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                     GeluLinear { n, c, oc: pick.pick("oc", 33) }
                 }
             },
-            |size| GeluLinear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 },
+            |size, _| GeluLinear { n: 1 + size % 7, c: 3 + size % 16, oc: 1 + size % 11 },
             &super::operators::gelu::BRANCHES,
         ),
         "layernorm" => checks.check(
             name,
-            |pick| Layernorm::new(pick.pick("n", 65), pick.pick("c", 131)),
-            |size| Layernorm::new(1 + size % 5, 5 + size).around(MEANS[size % MEANS.len()]),
+            |pick| match pick.item {
+                // Rows for more than four workers of 32.
+                0 if pick.is(0) => Layernorm { n: 131, c: 33 },
+                _ => Layernorm { n: pick.pick("n", 65), c: pick.pick("c", 131) },
+            },
+            |size, _| Layernorm { n: 1 + size % 5, c: 5 + size },
             &super::operators::layernorm::BRANCHES,
         ),
         "residual_layernorm" => checks.check(
             name,
             |pick| ResidualLayernorm { n: pick.pick("n", 65), c: pick.pick("c", 131) },
-            |size| ResidualLayernorm { n: 1 + size % 5, c: 5 + size },
+            |size, _| ResidualLayernorm { n: 1 + size % 5, c: 5 + size },
             &super::operators::layernorm::BRANCHES,
         ),
         "attention" => checks.check(
@@ -268,11 +291,12 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                     _ => pick.pick("t", 65),
                 };
                 let (b, nh, hs) = (pick.pick("b", 3), pick.pick("nh", 3), pick.pick("hs", 17));
-                let attention = Attention::new((b, t, nh, hs));
-                let spread = 0.1 + 2.0 * pick.stream.uniform();
-                Attention { spread, ..attention }
+                Attention::new((b, t, nh, hs)).spread_by(pick.seed)
             },
-            |size| Attention::new((1 + size % 2, 1 + size % 13, 1 + size % 3, 1 + size % 5)),
+            |size, seed| {
+                Attention::new((1 + size % 2, 1 + size % 13, 1 + size % 3, 1 + size % 5))
+                    .spread_by(seed)
+            },
             &super::operators::attention::BRANCHES,
         ),
         "classifier" => {
@@ -287,11 +311,11 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                             0 if pick.is(0) => (1300, 2, 3),
                             _ => (pick.pick("n", 33), pick.pick("c", 17), pick.pick("v", 65)),
                         };
-                        Classifier::new(shape, member.clone(), pick.item as u64)
+                        Classifier::new(shape, member.clone(), pick.seed)
                     },
-                    |size| {
+                    |size, seed| {
                         let shape = (1 + size % 9, 1 + size % 6, 2 + size % 19);
-                        Classifier::new(shape, member.clone(), size as u64)
+                        Classifier::new(shape, member.clone(), seed)
                     },
                     &branches,
                 );
@@ -301,15 +325,15 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
             name,
             |pick| {
                 let len = if pick.is(0) { 16385 } else { pick.pick("len", 65) };
-                Update::new(len, pick.item as u64)
+                Update::new(len, pick.seed)
             },
-            |size| Update::new(1 + 3 * size, size as u64),
+            |size, seed| Update::new(1 + 3 * size, seed),
             &["first step", "later step", "decay", "no decay", "several pieces", "one piece"],
         ),
         "squared_norm" => checks.check(
             name,
             |pick| SquaredNorm { len: if pick.is(0) { 16385 } else { pick.pick("len", 65) } },
-            |size| SquaredNorm { len: 1 + 7 * size },
+            |size, _| SquaredNorm { len: 1 + 7 * size },
             &["several pieces", "one piece"],
         ),
         "attention_decode" => checks.check(
@@ -325,7 +349,7 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                     },
                 }
             },
-            |size| Decode { shape: (1 + size % 2, 1 + size % 19, 1 + size % 2, 1 + size % 9) },
+            |size, _| Decode { shape: (1 + size % 2, 1 + size % 19, 1 + size % 2, 1 + size % 9) },
             &super::operators::decode::BRANCHES,
         ),
         "packed_linear" => checks.check(
@@ -342,7 +366,7 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                     biased: !pick.item.is_multiple_of(3),
                 }
             },
-            |size| PackedLinear {
+            |size, _| PackedLinear {
                 shape: LinearShape { n: 1 + size % 18, c: 3 + size % 9, oc: 1 + size % 11 },
                 transposed: size % 2 == 0,
                 biased: size % 3 > 0,
@@ -369,25 +393,68 @@ impl<D: Tier, S: Tier> Checks for Suite<'_, D, S> {
         &mut self,
         name: &str,
         shape: impl Fn(&mut Shapes) -> O,
-        small: impl Fn(usize) -> O,
+        small: impl Fn(usize, u64) -> O,
         branches: &[&'static str],
     ) {
         let (record, plan) = (Record::default(), self.plan);
+        let time = plan.time();
         let differentiated = shape(&mut plan.shapes(0)).differentiated();
-        let found = (0..plan.items()).find_map(|item| {
+        let found = (0..plan.items()).take_while(|_| time.is_left()).find_map(|item| {
             let op = shape(&mut plan.shapes(item));
             record.check(&op, self.double, plan.seed.wrapping_add(item)).err()
         });
         self.record(name, &record, found, branches, differentiated.then_some(1e-13));
+        if plan.shape.is_none() {
+            let record = Record::default();
+            let found = (0..plan.items().min(EXTREMES)).find_map(|item| {
+                let op = shape(&mut plan.shapes(item)).extreme()?;
+                record.check(&op, self.double, plan.seed.wrapping_add(item)).err()
+            });
+            let Worst { cases, value, adjoint } = record.worst();
+            if cases > 0 || found.is_some() {
+                let detail = found.map(|found| found.message);
+                let name = format!("{name}/far out");
+                self.certificate.note(name, value.max(adjoint), VALUE_TOLERANCE, cases, detail);
+            }
+        }
+
+        // The same shapes in single precision: whatever is shared out or worked off in blocks.
+        let tolerance = match name {
+            // It is summed in double precision.
+            "squared_norm" => 1e-12,
+            _ => device::tolerance(Stored::Single),
+        };
+        let (time, mut worst, mut cases) = (plan.time(), 0.0, 0);
+        let found = (0..plan.items()).take_while(|_| time.is_left()).find_map(|item| {
+            let op = shape(&mut plan.shapes(item));
+            let (seed, how) = (plan.seed.wrapping_add(item), (Stored::Single, tolerance));
+            cases += 1;
+            device::compare(&mut worst, &op, self.single, how, seed).err()
+        });
+        let detail = found.map(|found| found.message);
+        self.certificate.note(format!("{name}/f32 shapes"), worst, tolerance, cases, detail);
+
+        if plan.shape.is_none() {
+            let mut far = Budget::default();
+            far.floor = UNDERFLOW;
+            let found = (0..SINGLE_CASES).find_map(|size| {
+                let seed = plan.seed.wrapping_add(size as u64);
+                far.check(&small(size, seed).extreme()?, self.single, seed).err()
+            });
+            if far.any() || found.is_some() {
+                self.certificate.budget(&format!("{name}/f32 far out"), &far, found);
+            }
+        }
         let (budget, found) = spend(self.single, Stored::Single, plan, shape, small);
-        self.certificate.budget(name, &budget, found);
+        self.certificate.budget(&format!("{name}/f32 budget"), &budget, found);
     }
 
     fn model(&mut self, own: impl Fn(&mut Shapes) -> Case) {
         let (record, plan) = (Record::default(), self.plan);
         let own = |item| plan.shape.as_ref().map(|_| own(&mut plan.shapes(item)));
         let cases = if plan.shape.is_some() { plan.items() } else { 4 + plan.cases as u64 / 4 };
-        let found = (0..cases).find_map(|item| {
+        let time = plan.time();
+        let found = (0..cases).take_while(|_| time.is_left()).find_map(|item| {
             let case = own(item).unwrap_or_else(|| model_case(plan.seed, item));
             Model::family(&case).iter().find_map(|model| {
                 record.check(model, self.double, plan.seed.wrapping_add(item)).err()
@@ -395,12 +462,27 @@ impl<D: Tier, S: Tier> Checks for Suite<'_, D, S> {
         });
         self.record("model", &record, found, &["kept", "dropped"], Some(1e-10));
         let models = if plan.shape.is_some() { plan.items() } else { MODELS };
+        if own(0).is_some_and(|case| case.config.channels < single::LEAST_CHANNELS) {
+            self.certificate.skipped.push(format!(
+                "model/f32: with fewer than {} channels a normalised row is a difference of almost equal \
+                 numbers, of which f32 has few digits",
+                single::LEAST_CHANNELS
+            ));
+            return;
+        }
         let case = |item| own(item).unwrap_or_else(|| single::case(plan.seed, item));
         let measured =
             single::compare(self.double, self.single, single::TOLERANCES, plan.seed, models, case);
         self.certificate.measured("model/f32 ", single::TOLERANCES, measured, models as usize);
     }
 }
+
+/// Far out an exponential below the least normal number may be 0, and so may what it is a factor of:
+/// numbers up to this, with rows of some thousands.
+const UNDERFLOW: f64 = 1e-33;
+
+/// Items of the plan that are checked at points far out, too.
+const EXTREMES: u64 = 24;
 
 /// Random models that are compared in narrow numbers.
 pub(super) const MODELS: u64 = 32;
@@ -415,16 +497,17 @@ pub(super) fn spend<O: Operator, T: Tier>(
     stored: Stored,
     plan: &Plan,
     shape: impl Fn(&mut Shapes) -> O,
-    small: impl Fn(usize) -> O,
+    small: impl Fn(usize, u64) -> O,
 ) -> (Budget, Option<Finding>) {
     let mut budget = Budget::of(stored);
     if plan.shape.is_some() {
         budget.entries = ENTRIES;
     }
-    let found = (0..SINGLE_CASES).find_map(|size| {
+    let time = plan.time();
+    let found = (0..SINGLE_CASES).take_while(|_| time.is_left()).find_map(|size| {
         let seed = plan.seed.wrapping_add(size as u64);
         let own = plan.shape.as_ref().map(|_| shape(&mut plan.shapes(size as u64)));
-        budget.check(&own.unwrap_or_else(|| small(size)), tier, seed).err()
+        budget.check(&own.unwrap_or_else(|| small(size, seed)), tier, seed).err()
     });
     (budget, found)
 }

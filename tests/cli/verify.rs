@@ -73,9 +73,9 @@ fn too_few_cases_for_all_branches_are_said_and_no_gradient_is_not_counted() {
     assert!(
         few.contains("skipped branches: they are counted but demanded only from --cases 16 up")
     );
-    assert!(few.contains(": 3 checks passed"), "value, guards and budget: {few}");
+    assert!(few.contains(": 4 checks passed"), "value, guards, f32 twice: {few}");
     let enough = verify("16");
-    assert!(!enough.contains("skipped") && enough.contains(": 4 checks passed"), "{enough}");
+    assert!(!enough.contains("skipped") && enough.contains(": 5 checks passed"), "{enough}");
     let row = enough.lines().find(|line| line.starts_with("adamw")).unwrap();
     assert_eq!(row.split_whitespace().nth(3), Some("·"), "no adjoint: {row}");
 }

@@ -26,11 +26,11 @@ const FIXED: [(usize, usize); 15] = [
 fn layernorm_backward_is_the_adjoint_of_the_oracle() {
     let (alone, fused, tier) = (Record::default(), Record::default(), Cpu::<f64>::new());
     for (seed, (n, c)) in FIXED.into_iter().enumerate() {
-        alone.check(&Layernorm::new(n, c), &tier, seed as u64).unwrap();
+        alone.check(&Layernorm { n, c }, &tier, seed as u64).unwrap();
         fused.check(&ResidualLayernorm { n, c }, &tier, seed as u64).unwrap();
     }
     for_all(32, (1..70usize, 1..140usize, 0..1u64 << 32), |(n, c, seed)| {
-        alone.check(&Layernorm::new(n, c), &tier, seed)?;
+        alone.check(&Layernorm { n, c }, &tier, seed)?;
         fused.check(&ResidualLayernorm { n, c }, &tier, seed)
     });
     finish(&alone, "layernorm", &BRANCHES);
@@ -43,7 +43,7 @@ fn layernorm_in_f32_is_no_worse_than_twice_the_textbook() {
     let tier = Cpu::<f32>::new();
     for seed in 0..36 {
         let (n, c) = (1 + seed as usize % 5, 5 + seed as usize);
-        alone.check(&Layernorm::new(n, c), &tier, seed).unwrap();
+        alone.check(&Layernorm { n, c }, &tier, seed).unwrap();
         fused.check(&ResidualLayernorm { n, c }, &tier, seed).unwrap();
     }
     finish_budget(&alone, "layernorm");
@@ -52,7 +52,7 @@ fn layernorm_in_f32_is_no_worse_than_twice_the_textbook() {
 
 #[test]
 fn one_channel_gives_the_bias_and_no_gradient() {
-    let op = Layernorm::new(5, 1);
+    let op = Layernorm { n: 5, c: 1 };
     let point = [1.0, -2.0, 1e3, 0.0, 7.0, 3.0, 0.25];
     let ran = op.run(&Cpu::<f32>::new(), &point, &[1.0; 5], &[0.0; 7]).unwrap();
     assert_eq!(ran.outputs, [0.25; 5]);

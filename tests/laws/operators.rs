@@ -40,7 +40,7 @@ fn backward_is_linear_in_the_cotangent() {
     hold_for_all((16, 1000), (shapes, 0..1u64 << 32), |((n, c, oc), seed)| {
         check_linearity(&Linear { n, c, oc }, seed)?;
         check_linearity(&GeluLinear { n, c, oc }, seed)?;
-        check_linearity(&Layernorm::new(n, c), seed)?;
+        check_linearity(&Layernorm { n, c }, seed)?;
         check_linearity(&ResidualLayernorm { n, c }, seed)?;
         check_linearity(&Embedding::new(oc, 1 + n / 3, c, n, seed), seed)?;
         check_linearity(&Attention::new((1 + n % 3, 1 + n, 1 + oc % 4, c)), seed)?;
@@ -157,7 +157,7 @@ fn layernorm_ignores_a_shift() {
     // 1/√(σ² + ε), up to 316, magnifies that: a row of almost equal numbers is blurred.
     let tier = Cpu::<f64>::new();
     hold_for_all((40, 2000), (1..40usize, 1..70usize, 0..1u64 << 32), |(n, c, seed)| {
-        let op = Layernorm::new(n, c);
+        let op = Layernorm { n, c };
         let mut stream = stream(seed);
         let (point, dout) = (op.point(&mut stream), op.cotangent(&mut stream));
         let shifts = normals(&mut stream, n);

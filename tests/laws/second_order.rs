@@ -121,7 +121,7 @@ fn curvature_of_every_operator_is_the_oracles() {
     let smooth = |_: &[f64], _: &[f64]| true;
     check_operator(&Linear { n: 5, c: 7, oc: 3 }, smooth);
     check_operator(&GeluLinear { n: 5, c: 7, oc: 3 }, smooth);
-    check_operator(&Layernorm::new(3, 17), smooth);
+    check_operator(&Layernorm { n: 3, c: 17 }, smooth);
     check_operator(&ResidualLayernorm { n: 3, c: 17 }, smooth);
     for shape in [(2, 5, 2, 3), (1, 17, 1, 4), (1, 66, 1, 2)] {
         check_operator(&Attention::new(shape), smooth);

@@ -10,6 +10,8 @@ pub enum Narrow {
     /// Every tensor of activations, and of their gradients, is rounded to bfloat16 where it is
     /// stored. On a device that stores them so this is no fault but how it should be.
     Stored,
+    /// The same in single precision, where arithmetic is in double: what single precision is held to.
+    StoredSingle,
     /// Factors of products keep so many binary digits: 11 are those of tensor cores in TF32.
     Products(u32),
     /// The variance of a row is the mean square less the square of the mean.

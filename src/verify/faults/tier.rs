@@ -12,6 +12,7 @@ use crate::tier::{
     Affine, AttentionShape, CacheRows, CacheShape, ClassifierGradients, LinearShape, RowBuffers,
     Span, Tier,
 };
+use crate::verify::budget::Stored;
 use std::borrow::Cow;
 
 /// The wrapper.
@@ -41,12 +42,16 @@ impl<R: Real> Faulty<R> {
 
     /// Rounds what is stored.
     fn store(&self, act: &mut [R]) {
-        if self.narrow() == Some(Narrow::Stored) {
-            act.iter_mut().for_each(|x| *x = R::of(half::bf16::from_f64(x.wide()).to_f64()));
-        }
+        let stored = match self.narrow() {
+            Some(Narrow::Stored) => Stored::Bf16,
+            Some(Narrow::StoredSingle) => Stored::Single,
+            _ => return,
+        };
+        act.iter_mut().for_each(|x| *x = R::of(stored.round(x.wide())));
     }
 
     /// The weights as they are read: rounded where tensors are stored in bfloat16.
+    #[expect(clippy::owned_cow)] // a tier takes vectors
     fn read<'a>(&self, params: &'a Vec<R>) -> Cow<'a, Vec<R>> {
         match self.narrow() {
             Some(Narrow::Stored) => {

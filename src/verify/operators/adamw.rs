@@ -33,7 +33,10 @@ impl Update {
             eps: [1e-8, 1e-3][stream.below(2)],
             weight_decay: [0.0, 0.1][stream.below(2)],
         };
-        Self { len, number: 1 + stream.below(5) as u32, settings, scale: 0.375 }
+        // The first ones, where the moments' start counts; and late ones, where it should no more.
+        let number =
+            [1, 2 + stream.below(4), 6 + stream.below(200), 10_000][stream.below(4)] as u32;
+        Self { len, number, settings, scale: 0.375 }
     }
 }
 

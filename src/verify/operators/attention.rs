@@ -21,6 +21,14 @@ impl Attention {
     pub fn new((b, t, nh, hs): (usize, usize, usize, usize)) -> Self {
         Self { shape: AttentionShape { b, t, nh, hs }, spread: 1.0 }
     }
+
+    /// The same with a standard deviation of its own for each seed.
+    #[must_use]
+    pub fn spread_by(self, seed: u64) -> Self {
+        let spread = 0.1 + 2.0 * Stream::new(seed, "verify-attention", 0, 0).uniform();
+        Self { spread, ..self }
+    }
+
     fn len(&self) -> usize {
         let AttentionShape { b, t, nh, hs } = self.shape;
         b * t * nh * hs
@@ -98,6 +106,10 @@ impl Operator for Attention {
             outputs: read(tier, &out, len)?,
             gradient: minus(&read(tier, &dqkv, 3 * len)?, start),
         })
+    }
+    /// Scores of some hundreds to thousands.
+    fn extreme(self) -> Option<Self> {
+        Some(Self { spread: 30.0, ..self })
     }
     fn branches(&self, _point: &[f64]) -> Vec<&'static str> {
         let AttentionShape { b, t, nh, hs } = self.shape;

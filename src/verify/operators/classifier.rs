@@ -106,6 +106,9 @@ pub fn members() -> Vec<Member> {
     ]
 }
 
+/// How many times longer rows are far out.
+const FAR: f64 = 300.0;
+
 /// A classifier at a point whose rows are clear of the rule's threshold.
 #[derive(Debug)]
 pub struct Classifier {
@@ -144,6 +147,12 @@ impl Classifier {
         }
         let point = [x, weight].concat();
         Self { shape: LinearShape { n, c, oc: v }, member, targets, mask, point }
+    }
+
+    /// Whether rows are far longer than [`Classifier::new`] makes them.
+    fn far(&self) -> bool {
+        let LinearShape { n, c, .. } = self.shape;
+        self.point[..n * c].iter().any(|x| x.abs() * (c as f64).sqrt() > FAR / 3.0)
     }
 
     fn logits<S: Scalar>(&self, point: &[S]) -> Vec<Vec<S>> {
@@ -198,7 +207,8 @@ impl Classifier {
 impl Operator for Classifier {
     fn label(&self) -> String {
         let LinearShape { n, c, oc } = self.shape;
-        format!("classifier n {n} c {c} v {oc} {:?}", self.member)
+        let far = if self.far() { " far out" } else { "" };
+        format!("classifier n {n} c {c} v {oc} {:?}{far}", self.member)
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
         let LinearShape { n, c, oc } = self.shape;
@@ -209,6 +219,10 @@ impl Operator for Classifier {
     }
     fn point(&self, _stream: &mut Stream) -> Vec<f64> {
         self.point.clone()
+    }
+    /// The exponential of some hundreds has so many times its argument's rounding.
+    fn tolerance(&self) -> f64 {
+        if self.far() { 1e-12 } else { 1e-13 }
     }
     /// One scale for all losses; the other outputs have no gradient.
     fn cotangent(&self, stream: &mut Stream) -> Vec<f64> {
@@ -254,6 +268,19 @@ impl Operator for Classifier {
         };
         let (outputs, gradient) = at.rows(tier, start, cotangent[0])?;
         Ok(Ran { outputs: outputs.concat(), gradient: minus(&gradient, start) })
+    }
+    /// Logits of some hundreds to a thousand, where every probability is next to 0 or 1. Not for losses
+    /// whose weight vanishes there: whether they keep a row is a matter of when a power underflows.
+    fn extreme(mut self) -> Option<Self> {
+        if matches!(
+            self.member,
+            Member::Known(Rule::Focal(_) | Rule::FocalDetached(_) | Rule::Linear(1.0), _)
+        ) {
+            return None;
+        }
+        let LinearShape { n, c, .. } = self.shape;
+        self.point[..n * c].iter_mut().for_each(|x| *x *= FAR);
+        Some(self)
     }
     fn branches(&self, point: &[f64]) -> Vec<&'static str> {
         let LinearShape { n, oc, .. } = self.shape;

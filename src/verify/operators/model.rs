@@ -202,6 +202,14 @@ impl Operator for Model {
         let (gradient, scores) = gradients(&model, case.batch(), &self.rule, cotangent[0], start)?;
         Ok(Ran { outputs: scores.loss, gradient: minus(&gradient, start) })
     }
+    fn place(&self, entry: usize) -> String {
+        let layout = Layout::gpt2(&self.case.config);
+        let tensor = layout.tensors.iter().find(|tensor| tensor.span.range().contains(&entry));
+        tensor.map_or_else(
+            || format!("weights[{entry}]"),
+            |tensor| format!("{}[{}]", tensor.name, entry - tensor.span.start),
+        )
+    }
     /// Rounding grows from layer to layer.
     fn tolerance(&self) -> f64 {
         1e-10
