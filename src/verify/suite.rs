@@ -435,12 +435,7 @@ impl<D: Tier, S: Tier> Checks for Suite<'_, D, S> {
         self.certificate.note(format!("{name}/f32 shapes"), worst, tolerance, cases, detail);
 
         if plan.shape.is_none() {
-            let mut far = Budget::default();
-            far.floor = UNDERFLOW;
-            let found = (0..SINGLE_CASES).find_map(|size| {
-                let seed = plan.seed.wrapping_add(size as u64);
-                far.check(&small(size, seed).extreme()?, self.single, seed).err()
-            });
+            let (far, found) = spend_far_out(self.single, plan, &small);
             if far.any() || found.is_some() {
                 self.certificate.budget(&format!("{name}/f32 far out"), &far, found);
             }
@@ -490,6 +485,21 @@ pub(super) const MODELS: u64 = 32;
 /// Gradient entries that are looked at per tensor and point of the plan's own shape, since each
 /// takes the textbook once.
 const ENTRIES: usize = 8;
+
+/// What one operator uses of its budget far out, and what stopped it.
+pub(super) fn spend_far_out<O: Operator, T: Tier>(
+    tier: &T,
+    plan: &Plan,
+    small: impl Fn(usize, u64) -> O,
+) -> (Budget, Option<Finding>) {
+    let mut budget = Budget::default();
+    budget.floor = UNDERFLOW;
+    let found = (0..SINGLE_CASES).find_map(|size| {
+        let seed = plan.seed.wrapping_add(size as u64);
+        budget.check(&small(size, seed).extreme()?, tier, seed).err()
+    });
+    (budget, found)
+}
 
 /// What one operator uses of its budget, and what stopped it.
 pub(super) fn spend<O: Operator, T: Tier>(

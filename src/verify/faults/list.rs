@@ -491,6 +491,7 @@ fn in_single_precision() -> Vec<Fault> {
         overwritten("f32: dqkv overwritten", "attention", Gradient::Qkv),
         digits("f32: exponentials off by 1e-5", "classifier", Narrow::Classifier(1e-5)),
         digits("f32: exponentials off by 2e-6", "classifier", Narrow::Classifier(2e-6)),
+        digits("f32: softmax without its maximum", "classifier", Narrow::Classifier(0.0)),
         gradient("f32: dweight × 1.000001", "classifier", Gradient::ClassifierWeight),
         overwritten("f32: dx overwritten", "classifier", Gradient::ClassifierX),
         digits("f32: moments of 20 digits", "adamw", Narrow::Moments(20)),

@@ -4,7 +4,7 @@ use super::{Class, Fault, Faulty, Plant, faults};
 use crate::loss::Rule;
 use crate::tier::LinearShape;
 use crate::verify::adjoint::Record;
-use crate::verify::budget::Stored;
+use crate::verify::budget::{Budget, Stored};
 use crate::verify::operator::{Finding, Operator, What, stream};
 use crate::verify::operators::adamw::{SquaredNorm, Update};
 use crate::verify::operators::attention::Attention;
@@ -15,7 +15,9 @@ use crate::verify::operators::gelu::GeluLinear;
 use crate::verify::operators::layernorm::{Layernorm, ResidualLayernorm};
 use crate::verify::operators::linear::Linear;
 use crate::verify::operators::model::{Case, Model};
-use crate::verify::suite::{Checks, OPERATORS, Plan, Shapes, model_case, spend, visit_one};
+use crate::verify::suite::{
+    Checks, OPERATORS, Plan, Shapes, model_case, spend, spend_far_out, visit_one,
+};
 use serde::Serialize;
 
 /// What became of one fault.
@@ -108,11 +110,14 @@ impl Checks for Spending<'_> {
         if self.found.is_some() {
             return;
         }
-        let (budget, found) = spend(&self.tier, Stored::Single, self.plan, shape, small);
-        let spent = budget.used().into_iter().find(|used| used.used.is_nan() || used.used > 1.0);
-        self.found = found.or_else(|| {
-            spent.map(|used| Finding { what: What::Budget, message: format!("{used:?}") })
-        });
+        let beyond = |(budget, found): (Budget, Option<Finding>)| {
+            let spent = budget.used().into_iter().find(|used| used.used > 1.0);
+            found.or_else(|| {
+                spent.map(|used| Finding { what: What::Budget, message: format!("{used:?}") })
+            })
+        };
+        self.found = beyond(spend_far_out(&self.tier, self.plan, &small))
+            .or_else(|| beyond(spend(&self.tier, Stored::Single, self.plan, shape, small)));
     }
     fn model(&mut self, _case: impl Fn(&mut Shapes) -> Case) {}
 }

@@ -70,6 +70,16 @@ impl Member {
         }
     }
 
+    /// Whether a row of this `1 − p` is kept is a matter of when its weight underflows.
+    fn vanishes(&self, q: f64) -> bool {
+        let weight = match *self {
+            Self::Known(Rule::Focal(gamma) | Rule::FocalDetached(gamma), _) => q.powf(gamma),
+            Self::Known(Rule::Linear(1.0), _) => q,
+            _ => 1.0,
+        };
+        weight < 1e-30
+    }
+
     /// The probability at which the rule changes its mind.
     fn threshold(&self) -> Option<f64> {
         match *self {
@@ -137,8 +147,9 @@ impl Classifier {
             let likeliest =
                 (0..v).reduce(|a, b| if logits[b] > logits[a] { b } else { a }).unwrap_or(0);
             let target = if stream.below(2) == 0 { likeliest } else { stream.below(v) };
-            let p = loss::confidence(&logits, target).p;
-            if member.threshold().is_some_and(|at| v > 1 && (p - at).abs() <= 1e-4) {
+            let loss::Confidence { p, q, .. } = loss::confidence(&logits, target);
+            let near = member.threshold().is_some_and(|at| (p - at).abs() <= 1e-4);
+            if v > 1 && (near || member.vanishes(q)) {
                 continue;
             }
             x.extend(row);
