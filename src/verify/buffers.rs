@@ -7,6 +7,8 @@ use crate::tier::{Span, Tier};
 
 /// Elements behind every activation buffer and around every span of an arena.
 const GUARD: usize = 5;
+/// Elements of the longest vector that a kernel reads at once.
+const VECTOR: usize = 8;
 /// What guards hold where backward adds: a sum with a NaN would hide. Exact in bf16 too.
 const MARK: f64 = 12288.0;
 
@@ -107,8 +109,13 @@ impl Arena {
         Self { numbers: vec![MARK; GUARD], spans: Vec::new(), guard: MARK }
     }
 
-    /// Appends a tensor.
+    /// Appends a tensor: one that is a multiple of [`VECTOR`] long begins at such a multiple, so that a
+    /// kernel that reads vectors may do so, any other where it happens to.
     pub fn push(&mut self, values: &[f64]) -> Span {
+        if values.len().is_multiple_of(VECTOR) {
+            let start = self.numbers.len().next_multiple_of(VECTOR);
+            self.numbers.resize(start, self.guard);
+        }
         let span = Span { start: self.numbers.len(), len: values.len() };
         self.numbers.extend(values);
         self.numbers.resize(self.numbers.len() + GUARD, self.guard);

@@ -291,7 +291,14 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                     _ => pick.pick("t", 65),
                 };
                 let (b, nh, hs) = (pick.pick("b", 3), pick.pick("nh", 3), pick.pick("hs", 17));
-                Attention::new((b, t, nh, hs)).spread_by(pick.seed)
+                let shape = match pick.item {
+                    // The head sizes that matrix units are fed with.
+                    1 if pick.is(1) => (1, 65, 1, 64),
+                    2 if pick.is(2) => (2, 33, 2, 32),
+                    3 if pick.is(3) => (1, 31, 1, 128),
+                    _ => (b, t, nh, hs),
+                };
+                Attention::new(shape).spread_by(pick.seed)
             },
             |size, seed| {
                 Attention::new((1 + size % 2, 1 + size % 13, 1 + size % 3, 1 + size % 5))
