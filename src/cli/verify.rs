@@ -155,6 +155,9 @@ fn verify(arguments: &Arguments) -> Result<()> {
         }
     };
     bar.finish_and_clear();
+    if let Some(sentence) = &certificate.environment {
+        return Err(Error::environment(sentence.clone()));
+    }
     let seconds = start.elapsed().as_secs_f64();
     let circumstances = json!({
         "machine": crate::store::machine(),

@@ -109,7 +109,7 @@ impl Arena {
         Self { numbers: vec![MARK; GUARD], spans: Vec::new(), guard: MARK }
     }
 
-    /// Appends a tensor: one that is a multiple of [`VECTOR`] long begins at such a multiple, so that a
+    /// Appends a tensor: one that is a multiple of eight long begins at such a multiple, so that a
     /// kernel that reads vectors may do so, any other where it happens to.
     pub fn push(&mut self, values: &[f64]) -> Span {
         if values.len().is_multiple_of(VECTOR) {

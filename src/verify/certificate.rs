@@ -1,7 +1,7 @@
 //! The outcome of a verification.
 
 use super::budget::{Budget, Used};
-use super::operator::Finding;
+use super::operator::{Finding, What};
 use super::single::Measured;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -52,6 +52,9 @@ pub struct Certificate {
     pub checks: Vec<Check>,
     /// What was left out, and why.
     pub skipped: Vec<String>,
+    /// What failed that is none of the checked: then nothing can be concluded.
+    #[serde(skip)]
+    pub environment: Option<String>,
 }
 
 impl Certificate {
@@ -90,6 +93,15 @@ impl Certificate {
         });
     }
 
+    /// The sentence of a finding; one of the environment's ends the certificate.
+    pub(super) fn heard(&mut self, found: Option<Finding>) -> Option<String> {
+        let found = found?;
+        if found.what == What::Environment {
+            self.environment.get_or_insert_with(|| found.message.clone());
+        }
+        Some(found.message)
+    }
+
     /// Adds under a name what a budget says, or what stopped it.
     pub(super) fn budget(&mut self, name: &str, budget: &Budget, found: Option<Finding>) {
         let used = budget.used();
@@ -98,7 +110,7 @@ impl Certificate {
             let Used { label, tensor, index, error, allowed, .. } = worst;
             format!("{label}; worst entry: {tensor}[{index}] off by {error:e}, allowed {allowed:e}")
         });
-        let detail = found.map(|found| found.message).or(detail);
+        let detail = self.heard(found).or(detail);
         let (share, cases) = worst.map_or((0.0, 0), |worst| (worst.used, worst.cases));
         self.note(name.to_owned(), share, 1.0, cases, detail);
     }

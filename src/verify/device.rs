@@ -76,7 +76,7 @@ impl<T: Tier> Checks for Suite<'_, T> {
             let seed = plan.seed.wrapping_add(item);
             compare(&mut worst, &op, self.device, (self.stored, tolerance(self.stored)), seed).err()
         });
-        let detail = found.map(|found| found.message);
+        let detail = self.certificate.heard(found);
         let title = format!("{name}/against f64");
         self.certificate.note(title, worst, tolerance(self.stored), cases as usize, detail);
 

@@ -135,6 +135,8 @@ pub enum What {
     Budget,
     /// The tier refused or failed.
     Refused,
+    /// What the tier runs on failed: a file, a compiler, a driver. That says nothing of any result.
+    Environment,
 }
 
 impl fmt::Display for What {
@@ -146,6 +148,7 @@ impl fmt::Display for What {
             Self::Consistency => "consistency",
             Self::Budget => "budget",
             Self::Refused => "refused",
+            Self::Environment => "environment",
         })
     }
 }
@@ -175,7 +178,11 @@ impl fmt::Display for Finding {
 
 impl From<crate::Error> for Finding {
     fn from(error: crate::Error) -> Self {
-        Self { what: What::Refused, message: error.to_string() }
+        let what = match error {
+            crate::Error::Environment(_) => What::Environment,
+            _ => What::Refused,
+        };
+        Self { what, message: error.to_string() }
     }
 }
 

@@ -438,7 +438,7 @@ impl<D: Tier, S: Tier> Checks for Suite<'_, D, S> {
             cases += 1;
             device::compare(&mut worst, &op, self.single, how, seed).err()
         });
-        let detail = found.map(|found| found.message);
+        let detail = self.certificate.heard(found);
         self.certificate.note(format!("{name}/f32 shapes"), worst, tolerance, cases, detail);
 
         if plan.shape.is_none() {
