@@ -10,7 +10,7 @@ use fortifai::tier::Tier;
 use fortifai::train::Optimiser;
 use fortifai::verify::budget::Stored;
 use fortifai::verify::device;
-use fortifai::verify::suite::Plan;
+use fortifai::verify::plan::Plan;
 use fortifai_kernels::{Device, Schedule};
 use half::bf16;
 

@@ -181,7 +181,7 @@ fn learnt(data: &[f64], loss: &Loss, vocab: usize) -> Option<(Vec<f64>, f64)> {
 
 /// The share of distinct pairs among the pairs of tokens in the text that each generation writes under
 /// `replace`, if all that is handed on is the pairs of the text before: the decline of a 2-gram model
-/// of the same corpus. `None` where no other protocol is meant or the text cannot be read.
+/// of the same corpus. `None` under another protocol, or if the text is too short.
 pub fn distinct_pairs(config: &RunConfig, corpus: &Corpus) -> Option<Vec<f64>> {
     if config.protocol != Protocol::Replace {
         return None;

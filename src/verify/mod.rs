@@ -11,9 +11,11 @@ mod golden_loss;
 mod golden_model;
 pub mod operator;
 pub mod operators;
+pub mod plan;
 pub mod rounding;
 pub mod single;
 pub mod suite;
+pub mod visit;
 
 pub use certificate::{Certificate, Check};
 pub use golden::golden;

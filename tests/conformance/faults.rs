@@ -4,7 +4,7 @@ use super::harness::*;
 use fortifai::cpu::Cpu;
 use fortifai::verify::faults::{Faulty, Gradient, Plant, Tamper, faults, self_test};
 use fortifai::verify::operators::linear::Linear;
-use fortifai::verify::suite::OPERATORS;
+use fortifai::verify::visit::OPERATORS;
 use fortifai_oracle::constants;
 use std::collections::BTreeSet;
 

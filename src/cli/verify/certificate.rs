@@ -78,8 +78,9 @@ pub(super) fn print(certificate: &Certificate, seed: u64, seconds: f64) {
         }
     });
     say(
-        "cases: those in f64, then small ones in f32; f32 within twice the worst error of the textbook in f32, stored as the device does, both in \
-         units of each number's own conditioning, plus one unit in the last place\n",
+        "cases: those in f64, then small ones in f32; f32 within twice the worst error of the textbook in \
+         f32, stored as the device does, both in units of each number's own conditioning, plus one unit in \
+         the last place\n",
     );
     for skipped in &certificate.skipped {
         say(&format!("skipped {skipped}\n"));

@@ -15,9 +15,9 @@ use crate::verify::operators::gelu::GeluLinear;
 use crate::verify::operators::layernorm::{Layernorm, ResidualLayernorm};
 use crate::verify::operators::linear::Linear;
 use crate::verify::operators::model::{Case, Model};
-use crate::verify::suite::{
-    Checks, OPERATORS, Plan, Shapes, model_case, spend, spend_far_out, visit_one,
-};
+use crate::verify::plan::{Plan, Shapes};
+use crate::verify::suite::{model_case, spend, spend_far_out};
+use crate::verify::visit::{Checks, OPERATORS, visit_one};
 use serde::Serialize;
 
 /// What became of one fault.
