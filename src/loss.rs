@@ -181,7 +181,11 @@ impl Rule {
         let keep_if = |kept: bool| if kept { cross_entropy } else { dropped };
         match self {
             Self::Ce => cross_entropy,
-            Self::Tce(gamma) => keep_if(*gamma > 0.0 && row.p <= R::of(*gamma)),
+            // A row without a probability, NaN, is kept: a loss that dropped it would hide what went wrong.
+            Self::Tce(gamma) => {
+                let drops = row.p > R::of(*gamma);
+                keep_if(*gamma > 0.0 && !drops)
+            }
             Self::Focal(gamma) if *gamma == 0.0 => cross_entropy,
             Self::Focal(gamma) => {
                 let factor = power(row.q, *gamma);
@@ -202,7 +206,10 @@ impl Rule {
                 let factor = (one - gamma) + gamma * row.q;
                 RowLoss { f: weighted(factor, row.nll), a: factor, b: zero }
             }
-            Self::DropLow(q) => keep_if(row.p >= R::of(*q)),
+            Self::DropLow(q) => {
+                let drops = row.p < R::of(*q);
+                keep_if(!drops)
+            }
             Self::Masked => keep_if(row.kept),
             Self::Smoothed(epsilon) => {
                 let epsilon = R::of(*epsilon);

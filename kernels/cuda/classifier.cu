@@ -64,8 +64,9 @@ DEVICE RowLoss row_loss(int kind, float parameter, float second, float p, float 
   switch (kind) {
     case CE:
       return whole;
+    // A row that is NaN is kept: a loss that dropped it would hide what went wrong.
     case TCE:
-      return exact > 0.0 && p <= parameter ? whole : dropped;
+      return exact > 0.0 && !(p > parameter) ? whole : dropped;
     case FOCAL:
     case FOCAL_DETACHED: {
       if (exact == 0.0) return whole;
@@ -80,7 +81,7 @@ DEVICE RowLoss row_loss(int kind, float parameter, float second, float p, float 
       return {weighted(factor, nll), factor, 0.0f};
     }
     case DROP_LOW:
-      return p >= parameter ? whole : dropped;
+      return p < parameter ? dropped : whole;
     case MASKED:
       return in_mask ? whole : dropped;
     default:  // SMOOTHED

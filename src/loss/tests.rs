@@ -110,6 +110,25 @@ fn focal_zero_is_cross_entropy_however_small_the_complement() {
 }
 
 #[test]
+fn no_loss_hides_a_row_without_a_probability() {
+    let nan = f64::NAN;
+    let row = RowStats { p: nan, q: nan, nll: nan, uniform_nll: nan, kept: true };
+    for rule in [
+        Rule::Ce,
+        Rule::Tce(0.9),
+        Rule::Tce(1.0),
+        Rule::Focal(2.0),
+        Rule::FocalDetached(2.0),
+        Rule::Linear(1.0),
+        Rule::DropLow(0.1),
+        Rule::Masked,
+        Rule::Smoothed(0.1),
+    ] {
+        assert!(rule.row(row).f.is_nan(), "{rule:?}");
+    }
+}
+
+#[test]
 fn a_loss_survives_json() {
     for name in ["ce", "tce:0.9", "clipped-focal:2,0.99"] {
         let loss: Loss = name.parse().unwrap();

@@ -32,7 +32,13 @@ impl Plan {
             seed: self.seed.wrapping_add(item),
             own: self.shape.as_ref(),
             asked: Vec::new(),
+            on_device: false,
         }
+    }
+
+    /// The shapes of one item on a device.
+    pub(super) fn device_shapes(&self, item: u64) -> Shapes<'_> {
+        Shapes { on_device: true, ..self.shapes(item) }
     }
 
     /// The time for one operator's cases: a shape of one's own may be as large that some must do.
@@ -90,6 +96,8 @@ pub(super) struct Shapes<'a> {
     pub seed: u64,
     pub own: Option<&'a BTreeMap<String, usize>>,
     pub asked: Vec<&'static str>,
+    /// Whether they are for a device, which may have kernels that large shapes alone are given to.
+    on_device: bool,
 }
 
 impl Shapes<'_> {
@@ -109,5 +117,10 @@ impl Shapes<'_> {
     /// making, large enough to be worked off in pieces.
     pub(super) fn is(&self, item: usize) -> bool {
         self.own.is_none() && self.item == item
+    }
+
+    /// As [`Shapes::is`], on a device alone.
+    pub(super) fn is_on_device(&self, item: usize) -> bool {
+        self.on_device && self.is(item)
     }
 }

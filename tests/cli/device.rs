@@ -2,6 +2,7 @@
 
 use super::{TINY, fortifai, last_line, refused, words};
 use std::path::Path;
+use std::process::Command;
 
 /// Whether the shim is asked for and can run here; says so loudly where not.
 pub fn shim(dir: &Path) -> bool {
@@ -36,6 +37,23 @@ fn a_device_that_does_not_exist_is_refused_in_one_sentence() {
         assert_eq!(sentence.trim_end().lines().count(), 1, "{command}: {sentence}");
         assert!(!dir.path().join("runs").exists(), "{command} left something behind");
     }
+}
+
+#[test]
+fn kernel_files_that_cannot_be_read_are_the_environments_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    if !shim(dir.path()) {
+        return;
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_fortifai"))
+        .args(["verify", "--device", "cuda-host", "--operator", "gelu", "--cases", "0"])
+        .env("FORTIFAI_KERNEL_SOURCES", dir.path().join("nowhere"))
+        .output()
+        .unwrap();
+    let sentence = words(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{sentence}");
+    assert!(sentence.contains("nowhere") && sentence.contains("or be unset"), "{sentence}");
+    assert!(!words(&output.stdout).contains("FAILED"), "{}", words(&output.stdout));
 }
 
 /// The reference that curves in bf16 are held to: other numbers than in f32, but near them.

@@ -2,7 +2,7 @@
 
    With p = softmax_t z and a loss f(p): ∂f/∂z_k = g(p)·(p_k − [k = t]), g(p) = −p f'(p). *)
 
-(* Modelled: src/loss.rs: gamma > 0.0 && row.p <= R::of(
+(* Modelled: src/loss.rs: let drops = row.p > R::of(
    Modelled: src/loss.rs: row.p * power(row.q,
    Modelled: src/loss.rs: gamma - 1.0) * row.nll,
    Modelled: src/loss.rs: RowLoss { f: weighted(factor, row.nll), a: factor + pull, b: zero }

@@ -275,8 +275,14 @@ fn rows_that_the_loss_drops_leave_no_trace() {
 #[test]
 fn a_target_beyond_the_vocabulary_spoils_its_own_row_alone() {
     for device in devices() {
-        for rung in RUNGS {
-            let mut case = Case::<f32>::new(3, 4, 40, (Code::ce(), LossKind::Ce), 8);
+        let losses = [
+            (Code::ce(), LossKind::Ce),
+            (Code::tce(0.9), LossKind::Tce { gamma: 0.9 }),
+            (Code::drop_low(0.01), LossKind::DropLow { q: 0.01 }),
+            (Code::focal(2.0), LossKind::Focal { gamma: 2.0 }),
+        ];
+        for (rung, loss) in RUNGS.into_iter().flat_map(|rung| losses.map(|loss| (rung, loss))) {
+            let mut case = Case::<f32>::new(3, 4, 40, loss, 8);
             let truth = case.run(&device, (2, rung));
             case.targets[0] = 40;
             let ours = case.run(&device, (2, rung));
