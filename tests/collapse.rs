@@ -183,6 +183,66 @@ fn a_stopped_run_goes_on_to_the_same_numbers() {
     }
 }
 
+/// A model that is there is where every seed begins: with a step too small to see, generation 0 scores as
+/// it did, whether later generations go on from it or begin anew.
+#[test]
+fn a_chain_begins_with_the_model_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("given");
+    let nats = |record: &GenerationRecord| record.metrics["heldout_nats"];
+    let one = "losses = [\"ce\"]\nseeds = [7]\ngenerations = 1";
+    let trained = go(&config(one), &dir, options(1, 1)).unwrap();
+    let from = |more: &str| {
+        config(&format!(
+            "{more}\n[base]\nmodel = {dir:?}\n[train]\nlearning_rate = 1e-12\nwarmup = 0"
+        ))
+    };
+    for init in ["chain", "base"] {
+        let run = from(&format!("losses = [\"ce\"]\ninit = \"{init}\""));
+        let records = go(&run, &folder.path().join(init), options(2, 2)).unwrap();
+        assert_eq!(records.len(), 4);
+        for record in &records {
+            assert!((nats(record) - nats(&trained[0])).abs() < 1e-6, "{init}: {}", nats(record));
+        }
+    }
+    // Another shape; several chains; no model at all.
+    let mut wide = from("init = \"chain\"");
+    wide.model.channels = 16;
+    let mut several = from("init = \"chain\"");
+    several.base.as_mut().unwrap().model = Some(folder.path().join("several"));
+    go(&config("seeds = [1, 2]\ngenerations = 1"), &folder.path().join("several"), options(2, 2))
+        .unwrap();
+    let mut missing = from("init = \"chain\"");
+    missing.base.as_mut().unwrap().model = Some(folder.path().join("missing"));
+    for (bad, part) in [
+        (wide, "asks for 1 layers, 2 heads, 16 channels"),
+        (several, "one of several"),
+        (missing, "missing"),
+    ] {
+        let sentence = go(&bad, &folder.path().join("bad"), options(1, 1)).unwrap_err().to_string();
+        assert!(sentence.contains(part), "{sentence}");
+        std::fs::remove_dir_all(folder.path().join("bad")).ok();
+    }
+}
+
+#[test]
+fn two_do_not_work_in_one_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("run");
+    let config = config("losses = [\"ce\"]\nseeds = [1]");
+    let limit = RunOptions { limit: Some(1), ..options(1, 1) };
+    assert!(go(&config, &dir, limit).is_err());
+    let records = || std::fs::read(dir.join("metrics.jsonl")).unwrap();
+    let before = records();
+    let alone = fortifai::store::RunDir::open(&dir).unwrap().alone().unwrap();
+    let resume = RunOptions { resume: true, ..options(1, 1) };
+    let sentence = go(&config, &dir, resume.clone()).unwrap_err().to_string();
+    assert!(sentence.contains("at work"), "{sentence}");
+    assert!(records() == before);
+    drop(alone);
+    go(&config, &dir, resume).unwrap();
+}
+
 #[test]
 fn a_record_that_was_lost_is_made_again() {
     let config = config("protocol = \"accumulate\"\ngenerations = 3\nseeds = [1]");

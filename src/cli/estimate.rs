@@ -3,7 +3,7 @@
 use super::device::{OnDevice, Work};
 use super::{say, say_json};
 use crate::collapse::{Protocol, RunOptions, open};
-use crate::config::{DecodeConfig, Init, RunConfig, TrainConfig};
+use crate::config::{DecodeConfig, RunConfig, TrainConfig};
 use crate::loss::Rule;
 use crate::model::{Activations, Batch, Gpt, GptDecoder};
 use crate::tier::Tier;
@@ -66,8 +66,8 @@ fn estimate<T: Tier<Number = f32>>(
         trained += passed(&config.train, config.model.context, train);
         written += write as f64;
     }
-    let base = match (&config.base, config.init) {
-        (Some(base), Init::Base) => {
+    let base = match &config.base {
+        Some(base) if base.model.is_none() => {
             let text = prepared.corpus.base(config.seeds[0]).len();
             passed(&base.train, config.model.context, text) * config.seeds.len() as f64 / training
         }

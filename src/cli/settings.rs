@@ -30,7 +30,8 @@ pub struct Settings {
     /// Shape of the model by name: toy (0.1 M weights), small (11 M), gpt2 (124 M)
     #[arg(long, value_name = "PRESET", help_heading = "Model and training")]
     pub model: Option<String>,
-    /// Where each generation's weights start: scratch, base or chain
+    /// Where each generation's weights start: scratch, base (a pretrained model, --set base.model=DIR) or
+    /// chain (the generation before)
     #[arg(long, value_name = "INIT", help_heading = "Model and training")]
     pub init: Option<String>,
     /// Passes over the training text

@@ -296,7 +296,7 @@ impl Chain<'_> {
     fn initialise<T: Tier<Number = f32>>(&self, model: &mut Gpt<T>, g: usize) -> Result<()> {
         match (self.config.init, self.base) {
             (Init::Chain, _) if g > 0 => Ok(()),
-            (Init::Base, Some(weights)) => model.set_params(weights),
+            (Init::Base | Init::Chain, Some(weights)) => model.set_params(weights),
             _ => {
                 *model = Gpt::new(model.tier.clone(), model.config.clone(), self.seed)?;
                 Ok(())

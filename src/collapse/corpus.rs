@@ -62,10 +62,18 @@ impl Corpus {
             Some(path) => Some(encode_documents(&tokenizer, &read(path)?)?),
             None => None,
         };
+        let mut heldout_bytes = heldout.iter().map(String::len).sum();
+        let mut heldout = encode_documents(&tokenizer, &heldout)?;
+        if let Some(tokens) = config.heldout_tokens.filter(|&tokens| tokens < heldout.len()) {
+            heldout.truncate(tokens);
+            let end = tokenizer.end_token();
+            let text: Vec<u32> = heldout.iter().copied().filter(|&token| token != end).collect();
+            heldout_bytes = tokenizer.decode(&text).len();
+        }
         Ok(Self {
             real: encode_documents(&tokenizer, &train)?,
-            heldout: encode_documents(&tokenizer, &heldout)?,
-            heldout_bytes: heldout.iter().map(String::len).sum(),
+            heldout,
+            heldout_bytes,
             items: items(&tokenizer)?,
             tokenizer,
             toy: None,
@@ -126,8 +134,11 @@ impl Corpus {
             _ => None,
         };
         let base = config.base.as_ref().and_then(|base| base.corpus.clone());
+        // What was measured of a model tells it from any other.
+        let model = config.base.as_ref().and_then(|base| base.model.as_ref());
+        let model = model.map(|dir| dir.join("metrics.jsonl"));
         let items = config.evaluate.iter().flat_map(|files| files.paths()).cloned();
-        let texts = [corpus, config.heldout.clone(), tokenizer, base];
+        let texts = [corpus, config.heldout.clone(), tokenizer, base, model];
         texts.into_iter().flatten().chain(items).collect()
     }
 
@@ -180,6 +191,21 @@ fn cut(text: &str, at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_beginning_of_the_held_out_text_has_its_own_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let [train, held] = ["train", "held"].map(|name| folder.path().join(name));
+        std::fs::write(&train, "aäb ".repeat(50)).unwrap();
+        std::fs::write(&held, "äb a".repeat(50)).unwrap();
+        let text = format!(
+            "corpus = {train:?}\nheldout = {held:?}\ntokenizer = \"char\"\nheldout_tokens = 21"
+        );
+        let config = crate::config::resolve(&[("The test".into(), text.parse().unwrap())]).unwrap();
+        let corpus = Corpus::load(&config).unwrap();
+        // The end token, then five times four characters of five bytes.
+        assert_eq!((corpus.heldout().len(), corpus.heldout_bytes()), (21, 25));
+    }
 
     #[test]
     fn a_tenth_is_held_out_and_nothing_is_lost() {

@@ -12,7 +12,7 @@ use crate::cpu::Cpu;
 use crate::measure::items;
 use crate::model::{Activations, Gpt};
 use crate::report::{self, RunView};
-use crate::store::{Manifest, RunDir, atomic, checkpoint};
+use crate::store::{Alone, Manifest, RunDir, atomic, checkpoint};
 use crate::tier::Tier;
 use crate::train::Blocks;
 use crate::{Error, Result};
@@ -150,7 +150,7 @@ pub fn run<T: Tier<Number = f32>>(
     let inputs = Corpus::inputs(config);
     let inputs: Vec<&Path> = inputs.iter().map(|path| path.as_path()).collect();
     let manifest = Manifest::gather(options.threads, &config.seeds, &inputs)?;
-    let dir = match options.resume {
+    let (dir, _alone) = match options.resume {
         true => reopen(dir, config, &manifest)?,
         false => begin(dir, config, &manifest, corpus)?,
     };
@@ -161,15 +161,15 @@ pub fn run<T: Tier<Number = f32>>(
     let stopped = || options.stop.load(Ordering::Relaxed) || abort.load(Ordering::Relaxed);
     let writer = Mutex::new(());
 
-    let bases = match config.init {
-        crate::config::Init::Base => workers(options, jobs, config.seeds.len(), &|index| {
+    let bases = match &config.base {
+        Some(_) => workers(options, jobs, config.seeds.len(), &|index| {
             let seed = config.seeds[index];
             let saved = Saved::open(&dir, &format!("base-seed{seed}"))?;
             base_weights(tier, config, corpus, &saved, seed, &stopped)
         })
         .into_iter()
         .collect::<Result<Vec<_>>>()?,
-        _ => Vec::new(),
+        None => Vec::new(),
     };
     let all = chains(config);
     let mut pending: Vec<Vec<GenerationRecord>> = Vec::new();
@@ -326,19 +326,26 @@ fn workers<X: Send>(
     results.into_inner().expect("all workers are done").into_values().collect()
 }
 
-fn begin(dir: &Path, config: &RunConfig, manifest: &Manifest, corpus: &Corpus) -> Result<RunDir> {
+fn begin(
+    dir: &Path,
+    config: &RunConfig,
+    manifest: &Manifest,
+    corpus: &Corpus,
+) -> Result<(RunDir, Alone)> {
     let run = RunDir::create(dir)?;
+    let alone = run.alone()?;
     corpus.tokenizer().save(&run.root().join("tokenizer.json"))?;
     manifest.write(&run)?;
     let text = toml::to_string_pretty(config).map_err(|cause| {
         Error::input(format!("The settings cannot be written as TOML: {cause}."))
     })?;
     atomic::write(&run.config(), text.as_bytes())?;
-    Ok(run)
+    Ok((run, alone))
 }
 
-fn reopen(dir: &Path, config: &RunConfig, manifest: &Manifest) -> Result<RunDir> {
+fn reopen(dir: &Path, config: &RunConfig, manifest: &Manifest) -> Result<(RunDir, Alone)> {
     let run = RunDir::open(dir)?;
+    let alone = run.alone()?;
     let old = saved_config(dir)?;
     if let Some((key, was, is)) = difference(&old, config) {
         return Err(Error::input(format!(
@@ -357,7 +364,7 @@ fn reopen(dir: &Path, config: &RunConfig, manifest: &Manifest) -> Result<RunDir>
             )));
         }
     }
-    Ok(run)
+    Ok((run, alone))
 }
 
 /// The settings of the run in a directory.

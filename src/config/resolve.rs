@@ -111,9 +111,9 @@ pub fn resolve(layers: &[(String, Table)]) -> Result<RunConfig> {
     if config.init == super::Init::Base && config.base.is_none() {
         config.base = Some(super::BaseConfig { train: config.train.clone(), ..Default::default() });
     }
-    if config.init != super::Init::Base && config.base.is_some() {
+    if config.init == super::Init::Scratch && config.base.is_some() {
         return Err(Error::input(
-            "The table [base] belongs to init = \"base\"; leave it out or choose that init.",
+            "The table [base] belongs to init = \"base\" or \"chain\"; leave it out or choose one of those.",
         ));
     }
     config.validate()?;

@@ -20,6 +20,10 @@ pub struct RunConfig {
     /// Held-out text; if left out, the last tenth of the corpus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heldout: Option<PathBuf>,
+    /// So many tokens of the held-out text, from its beginning; if left out, all of it. The toy world
+    /// has its own setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heldout_tokens: Option<usize>,
     /// Where a text file is cut into documents.
     #[serde(with = "split_name")]
     pub documents: DocumentSplit,
@@ -51,7 +55,8 @@ pub struct RunConfig {
     pub model: ModelConfig,
     /// Training of each generation.
     pub train: TrainConfig,
-    /// The pretrained model of `init = "base"`.
+    /// The pretrained model that `init = "base"` starts every generation from, and `init = "chain"`
+    /// generation 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<BaseConfig>,
     /// Decoding of the generated text.
@@ -82,14 +87,19 @@ pub enum Init {
     Scratch,
     /// The weights of a model that was trained once per seed with cross entropy.
     Base,
-    /// The weights of the generation before; generation 0 starts from fresh ones.
+    /// The weights of the generation before; generation 0 starts from the base model where there is
+    /// one, as the paper's does, else from fresh ones.
     Chain,
 }
 
-/// The pretrained model of `init = "base"`: cross entropy on text of its own.
+/// The pretrained model: one that is there, or cross entropy on text of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BaseConfig {
+    /// Directory of a model that `fortifai train` made, of the same shape and tokenizer; every seed
+    /// starts from it. If left out, each seed trains one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
     /// Its text; if left out, more toy text for the toy world, else the run's own real corpus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corpus: Option<PathBuf>,
@@ -101,7 +111,7 @@ pub struct BaseConfig {
 
 impl Default for BaseConfig {
     fn default() -> Self {
-        Self { corpus: None, tokens: 100_000, train: TrainConfig::default() }
+        Self { model: None, corpus: None, tokens: 100_000, train: TrainConfig::default() }
     }
 }
 
@@ -275,6 +285,13 @@ impl RunConfig {
         crate::train::check_settings(&self.train)?;
         if let Some(base) = &self.base {
             crate::train::check_settings(&base.train)?;
+            if base.model.is_some() && base.corpus.is_some() {
+                return refuse(
+                    "The table [base] names both a model and a corpus to train one on; name one of \
+                     them."
+                        .into(),
+                );
+            }
         }
         self.decode.validate()
     }
@@ -290,7 +307,14 @@ impl RunConfig {
                 "The table [toy] has no meaning for a corpus file; leave it out or use corpus = \
                  \"toy\".",
             )),
+            _ if self.heldout_tokens == Some(0) => Err(Error::input(
+                "The setting heldout_tokens is 0; use 1 or more, or leave it out.",
+            )),
             _ if !self.is_toy() => Ok(()),
+            _ if self.heldout_tokens.is_some() => Err(Error::input(
+                "The toy world has held-out text of its own; set toy.heldout_tokens instead of \
+                 heldout_tokens.",
+            )),
             _ if self.heldout.is_some() => Err(toy_only("heldout")),
             _ if self.tokenizer.is_some() => Err(toy_only("tokenizer")),
             _ if self.field.is_some() => Err(toy_only("field")),

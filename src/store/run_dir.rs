@@ -1,12 +1,20 @@
 //! The directory of one run and the names of its files.
 
 use crate::{Error, Result};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// The directory of one run.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     root: PathBuf,
+}
+
+/// While it lives, no other process writes in the directory; see [`RunDir::alone`].
+#[derive(Debug)]
+#[must_use]
+pub struct Alone {
+    _file: File,
 }
 
 impl RunDir {
@@ -57,6 +65,25 @@ impl RunDir {
         } else {
             format!("There is no directory {shown}; name the directory of a run.")
         }))
+    }
+
+    /// Keeps other processes from writing here, until what is returned is dropped or the process ends,
+    /// however it ends. A file system that knows no locks keeps nobody out.
+    ///
+    /// # Errors
+    /// If another process is at work here, or the lock's file cannot be written.
+    pub fn alone(&self) -> Result<Alone> {
+        let path = self.root.join(".lock");
+        let open = File::options().create(true).append(true).open(&path);
+        let file = open.map_err(|cause| Error::writing(&path, cause))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(Error::input(format!(
+                "Another fortifai is at work in {}; wait until it ends, or choose another directory with \
+                 --out.",
+                self.root.display()
+            ))),
+            _ => Ok(Alone { _file: file }),
+        }
     }
 
     /// The directory itself.
@@ -120,6 +147,17 @@ mod tests {
             assert!(sentence.contains("--resume") && sentence.contains("--out"), "{sentence}");
         }
         assert_eq!(RunDir::open(&path).unwrap().root(), path);
+    }
+
+    #[test]
+    fn one_at_a_time_works_in_a_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&folder.path().join("run")).unwrap();
+        let alone = run.alone().unwrap();
+        let sentence = run.alone().unwrap_err().to_string();
+        assert!(sentence.contains("at work") && sentence.contains("--out"), "{sentence}");
+        drop(alone);
+        drop(run.alone().unwrap());
     }
 
     #[test]
