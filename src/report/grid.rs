@@ -1,12 +1,11 @@
 //! The page of a study: its contrasts first, then protocol by protocol what every arm did.
 
-use super::number::{count, cut, escape, short};
-use super::scale::Scale;
-use super::svg::{Plot, Svg};
+use super::number::{count, escape, short};
+use super::ratios::{self, Row};
 use super::view::Study;
 use super::{Figure, RunView, curves, html, samples};
 use crate::collapse::grid::{Answer, Axis, ChainOf, Grid, Measure, answers, chains_of, onset};
-use crate::measure::interval::{self, Estimate};
+use crate::measure::interval;
 use crate::measure::onset::Onset;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -191,23 +190,21 @@ fn words(grid: &Grid, answer: &Answer) -> String {
     )
 }
 
-/// One row of a forest plot of ratios.
-struct Row {
-    label: String,
-    colour: usize,
-    log_ratio: Estimate,
-}
-
 fn contrasts(answers: &[Answer]) -> Option<Figure> {
     let rows: Vec<Row> = (answers.iter().enumerate())
         .filter_map(|(index, answer)| {
             let label = answer.contrast.name.clone();
-            Some(Row { label, colour: index % 8, log_ratio: answer.log_ratio? })
+            Some(Row {
+                label,
+                note: String::new(),
+                colour: index % 8,
+                log_ratio: answer.log_ratio?,
+            })
         })
         .collect();
     let caption = "The contrasts named before the run. An interval that crosses the dashed line does not \
                    tell the two arms apart; what survives Holm's adjustment is said above.";
-    forest(
+    ratios::forest(
         "primary_contrasts",
         "Primary contrasts",
         "ratio, 95 % t interval over seeds",
@@ -219,10 +216,8 @@ fn contrasts(answers: &[Answer]) -> Option<Figure> {
 /// Times to failure of every arm relative to `ce`, paired by seed.
 fn onset_ratios(grid: &Grid, chains: &[ChainOf], protocol: &str) -> Option<Figure> {
     let rule = grid.onset.as_ref()?;
-    let place = |chain: &ChainOf| -> Option<(f64, bool)> {
-        let onset = onset(chain, rule, Axis::Generations)?;
-        Some((onset.place().max(0.5), matches!(onset, Onset::Right(_))))
-    };
+    let find = |chain: &ChainOf| onset(chain, rule, Axis::Generations);
+    let place = |onset: Onset| onset.place().max(0.5);
     let here: Vec<&ChainOf> =
         chains.iter().filter(|chain| chain.protocol.to_string() == protocol).collect();
     let mut arms = Vec::new();
@@ -236,74 +231,35 @@ fn onset_ratios(grid: &Grid, chains: &[ChainOf], protocol: &str) -> Option<Figur
     let mut rows = Vec::new();
     for (index, arm) in arms.into_iter().filter(|arm| *arm != base).enumerate() {
         let mut pairs = Vec::new();
+        let mut own = [0; 2];
         for chain in here.iter().filter(|chain| chain.arm == arm) {
             let other = here.iter().find(|other| other.arm == base && other.seed == chain.seed);
-            if let (Some(a), Some(b)) = (place(chain), other.and_then(|other| place(other))) {
-                never += usize::from(a.1) + usize::from(b.1);
-                pairs.push((a.0, b.0));
+            if let (Some(a), Some(b)) = (find(chain), other.and_then(|other| find(other))) {
+                own[0] += usize::from(matches!(a, Onset::Left(_)));
+                own[1] += usize::from(matches!(a, Onset::Right(_)));
+                never += usize::from(matches!(b, Onset::Right(_)));
+                pairs.push((place(a), place(b)));
             }
         }
         if let Some(log_ratio) = interval::paired_log_ratio(&pairs) {
-            rows.push(Row { label: arm.to_string(), colour: (index + 1) % 8, log_ratio });
+            let of = pairs.len();
+            let note = match own {
+                [0, 0] => String::new(),
+                [begun, 0] => format!("{begun} of {of} failed at generation 0"),
+                [0, whole] => format!("{whole} of {of} never failed"),
+                [begun, whole] => format!("{begun} of {of} failed at once, {whole} never"),
+            };
+            rows.push(Row { label: arm.to_string(), note, colour: (index + 1) % 8, log_ratio });
         }
     }
     let caption = format!(
         "Time to failure in generations divided by that of ce, geometric mean over paired seeds with its 95 % \
-         t interval. Failure: {}. In {never} cases one of a pair had not failed by the last generation and \
-         counts with it.",
+         t interval. Failure: {}. A chain that never failed counts with its last generation (ce: in {never} \
+         pairs), one that failed at generation 0, having never learned, with half a generation: its interval \
+         means little.",
         rule.words()
     );
     let title = format!("Time to failure relative to ce, {protocol}");
     let name = format!("onset_{}", super::slug(protocol));
-    forest(&name, &title, "right of the line: failed later than ce", &rows, &caption)
-}
-
-fn forest(name: &str, title: &str, subtitle: &str, rows: &[Row], caption: &str) -> Option<Figure> {
-    let longest = rows.iter().map(|row| row.label.chars().count().min(34)).max()?;
-    let mut svg = Svg::new(620.0, 0.0, title);
-    let top = svg.heading(title, subtitle) + 10.0;
-    let left = (14.0 + 7.4 * longest as f64).max(60.0);
-    let bottom = top + 30.0 * rows.len() as f64;
-    svg.fit(bottom + 38.0);
-    let plot = Plot { left, top, right: 560.0, bottom };
-    let ends: Vec<f64> = (rows.iter())
-        .flat_map(|row| {
-            let estimate = row.log_ratio.map(f64::exp);
-            let (low, high) = estimate.interval.unwrap_or((estimate.mean, estimate.mean));
-            [low.max(1e-3), high.min(1e3), 1.0]
-        })
-        .collect();
-    let x = Scale::logarithmic(&ends, plot.left, plot.right)
-        .or_else(|| Scale::linear(ends.iter().copied(), plot.left, plot.right))?;
-    let ticks = x.ticks(5);
-    for (value, _) in &ticks {
-        svg.line("grid", (x.at(*value), plot.top), (x.at(*value), plot.bottom));
-    }
-    svg.line("rule", (x.at(1.0), plot.top), (x.at(1.0), plot.bottom));
-    svg.x_axis(plot, &x, &ticks, "ratio (logarithmic)");
-    for (index, row) in rows.iter().enumerate() {
-        let y = plot.top + 15.0 + 30.0 * index as f64;
-        let estimate = row.log_ratio.map(f64::exp);
-        let colour = row.colour;
-        svg.text(&format!("label f{colour}"), "start", (0.0, y + 4.0), &cut(&row.label, 34));
-        if let Some((low, high)) = estimate.interval {
-            let ends = (x.at(low.max(1e-3)), x.at(high.min(1e3)));
-            svg.line(&format!("whisker s{colour}"), (ends.0, y), (ends.1, y));
-        }
-        let interval = super::compare::bracket(&estimate);
-        let hover = format!(
-            "{}: × {} {interval}, {}",
-            row.label,
-            short(estimate.mean),
-            count(estimate.n, "pair")
-        );
-        svg.mark(colour, (x.at(estimate.mean), y), &hover);
-        svg.text(
-            "label",
-            "start",
-            (plot.right + 8.0, y + 4.0),
-            &format!("× {}", short(estimate.mean)),
-        );
-    }
-    Some(Figure { name: name.into(), svg, caption: caption.into() })
+    ratios::forest(&name, &title, "right of the line: failed later than ce", &rows, &caption)
 }

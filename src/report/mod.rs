@@ -27,6 +27,7 @@ mod heatmap;
 mod html;
 pub mod ladder;
 mod number;
+mod ratios;
 mod samples;
 mod scale;
 mod svg;
