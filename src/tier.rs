@@ -134,6 +134,10 @@ pub trait Tier: Clone + Send + Sync + 'static {
     /// A weight in the layout of [`Tier::pack`].
     type Packed: Send + Sync;
 
+    /// Whether [`crate::loss::Rule::Custom`], a loss given as a function, can be used.
+    fn takes_functions(&self) -> bool {
+        true
+    }
     /// A zeroed activation buffer.
     fn act(&self, len: usize) -> Result<Self::Act>;
     /// A zeroed buffer of statistics or scratch.

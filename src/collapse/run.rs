@@ -147,6 +147,13 @@ pub fn run<T: Tier<Number = f32>>(
     observer: &dyn Observer,
 ) -> Result<Summary> {
     let Prepared { config, corpus } = prepared;
+    let weighs = |arm: &&Arm| arm.treatment.unlearn.is_some() || arm.treatment.real.is_some();
+    if let Some(arm) = config.losses.iter().find(weighs).filter(|_| !tier.takes_functions()) {
+        return Err(Error::input(format!(
+            "The arm {arm} weighs tokens by a function of its own, which runs on the CPU only; use --device \
+             cpu, or leave +unlearn and +real out."
+        )));
+    }
     let inputs = Corpus::inputs(config);
     let inputs: Vec<&Path> = inputs.iter().map(|path| path.as_path()).collect();
     let manifest = Manifest::gather(options.threads, &config.seeds, &inputs)?;

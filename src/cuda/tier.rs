@@ -100,6 +100,10 @@ fn code(rule: &Rule) -> Result<classifier::Code> {
 }
 
 impl<A: Weights> Tier for Cuda<A> {
+    fn takes_functions(&self) -> bool {
+        false
+    }
+
     type Number = f32;
     type Act = Buffer<A>;
     type Wide = Buffer<f32>;

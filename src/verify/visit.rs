@@ -74,11 +74,11 @@ pub(super) fn visit_one(checks: &mut impl Checks, name: &str) {
                 1 if pick.is(1) => Linear { n: 3, c: 1027, oc: 5 },
                 2 if pick.is(2) => Linear { n: 5, c: 3, oc: 515 },
                 3 if pick.is(3) => Linear { n: 1025, c: 5, oc: 2 },
-                // A product of 66 tiles of 128 x 128 for each layout, and terms for more than one slab:
-                // the least that `wgmma` is given.
-                4 if pick.is_on_device(4) => Linear { n: 761, c: 136, oc: 1400 },
-                5 if pick.is_on_device(5) => Linear { n: 761, c: 1400, oc: 136 },
-                6 if pick.is_on_device(6) => Linear { n: 136, c: 761, oc: 1400 },
+                // A product of 66 tiles of 128 x 128 for each layout, the least that `wgmma` is given; the
+                // first has more slabs of 64 terms than its ring of six stages, the others three.
+                4 if pick.is_on_device(4) => Linear { n: 641, c: 456, oc: 1288 },
+                5 if pick.is_on_device(5) => Linear { n: 641, c: 1288, oc: 136 },
+                6 if pick.is_on_device(6) => Linear { n: 136, c: 648, oc: 1288 },
                 _ => {
                     Linear { n: pick.pick("n", 65), c: pick.pick("c", 65), oc: pick.pick("oc", 65) }
                 }

@@ -56,6 +56,20 @@ fn kernel_files_that_cannot_be_read_are_the_environments_fault() {
     assert!(!words(&output.stdout).contains("FAILED"), "{}", words(&output.stdout));
 }
 
+#[test]
+fn losses_that_are_functions_are_refused_before_anything_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    if !shim(dir.path()) {
+        return;
+    }
+    for (loss, protocol) in [("ce,ce+real=0.6", "mix:0.5"), ("ce+grammar+unlearn=0.1", "replace")] {
+        let mut arguments =
+            vec!["collapse", "--device", "cuda-host", "--loss", loss, "--protocol", protocol];
+        arguments.extend(TINY);
+        refused(dir.path(), &arguments, "runs on the CPU only");
+    }
+}
+
 /// The reference that curves in bf16 are held to: other numbers than in f32, but near them.
 #[test]
 fn the_cpu_trains_with_tensors_stored_in_bf16() {

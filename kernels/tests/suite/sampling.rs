@@ -67,6 +67,24 @@ fn rows_without_a_finite_largest_logit_give_no_token() {
     }
 }
 
+#[test]
+fn the_largest_uniform_number_takes_the_last_token() {
+    const ALL: Draw = Draw { temperature: 1.0, top_k: 0, top_p: 1.0 };
+    let last = 1.0 - f64::EPSILON / 2.0;
+    for device in devices() {
+        for v in [1, 2, 3, 64, 1025, 50_257] {
+            let logits: Vec<f32> = vec![0.25; v];
+            for rung in RUNGS {
+                assert_eq!(
+                    drawn(&device, rung, &logits, &[last], ALL),
+                    [v as u32 - 1],
+                    "{rung:?} {v}"
+                );
+            }
+        }
+    }
+}
+
 /// The CPU's picker: weights in f32, sums in f64.
 fn reference(logits: &[f32], uniform: f64, how: Draw) -> u32 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
