@@ -5,10 +5,11 @@
 //! the model owns all buffers. Parameters and gradients are flat arenas of which an operator gets
 //! [`Span`]s; shapes are plain structs, so that no host array type enters a device tier.
 
-use crate::Result;
+use crate::config::DecodeConfig;
 use crate::cpu::Real;
 use crate::cpu::adamw::Step;
 use crate::loss::Rule;
+use crate::{Error, Result};
 
 /// A stretch of an arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,6 +314,23 @@ pub trait Tier: Clone + Send + Sync + 'static {
         weight: &Self::Packed,
         shape: LinearShape,
     ) -> Result<()>;
+    /// Whether [`Tier::choose`] can be used.
+    fn chooses(&self) -> bool {
+        false
+    }
+    /// The next token of each of `rows` rows of logits `[rows, v]`: the first of the largest, or with a
+    /// uniform number per row drawn after temperature, top-k and top-p; `None` for a row that leaves none.
+    /// A tier that does not [`Tier::chooses`] leaves it to [`crate::sample::Picker`].
+    fn choose(
+        &self,
+        _logits: &Self::Wide,
+        _rows: usize,
+        _v: usize,
+        _config: &DecodeConfig,
+        _uniforms: &[f64],
+    ) -> Result<Vec<Option<u32>>> {
+        Err(Error::environment("This tier does not choose tokens; a program asked it to."))
+    }
     /// `out [n, v] ← x [n, c] · Wᵀ`, `W [v, c]`, without keeping anything for a backward pass.
     fn logits(
         &self,

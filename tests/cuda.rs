@@ -1,11 +1,12 @@
 //! The CUDA tier, on the kernels' shim and on a GPU where there is one.
 
 use fortifai::Stream;
-use fortifai::config::{ModelConfig, TrainConfig};
+use fortifai::config::{DecodeConfig, ModelConfig, TrainConfig};
 use fortifai::cpu::Cpu;
 use fortifai::cuda::{Cuda, Weights};
 use fortifai::loss::Rule;
-use fortifai::model::{Activations, Batch, Gpt};
+use fortifai::model::{Activations, Batch, Gpt, GptDecoder};
+use fortifai::sample::{Decoder, generate};
 use fortifai::tier::Tier;
 use fortifai::train::Optimiser;
 use fortifai::verify::budget::Stored;
@@ -115,6 +116,44 @@ fn training_follows_the_losses_of_the_cpu_and_repeats_to_the_bit() {
                 "{} bf16 step {step}: {loss}, CPU {truth}",
                 device.name()
             );
+        }
+    }
+}
+
+/// Texts that a small model continues some prompts with.
+fn texts<T: Tier<Number = f32>>(tier: &T, decode: &DecodeConfig) -> Vec<Vec<u32>> {
+    let config = ModelConfig { layers: 2, heads: 2, channels: 16, context: 24, vocab: 29 };
+    let mut model = Gpt::new(tier.clone(), config, 1).unwrap();
+    // At its beginning a model finds all tokens alike.
+    let sharp: Vec<f32> = model.get_params().unwrap().iter().map(|x| 6.0 * x).collect();
+    model.set_params(&sharp).unwrap();
+    let prompts: Vec<Vec<u32>> =
+        (0..9).map(|i| (0..=i % 4).map(|j| (5 * i + j) % 29).collect()).collect();
+    let mut decoder = GptDecoder::new(&model, 5, 24).unwrap();
+    assert_eq!(decoder.choose_by(Some(decode)), tier.chooses());
+    generate(&mut decoder, &prompts, decode, Some(3), |i| Stream::new(7, "texts", 0, i as u64))
+        .unwrap()
+}
+
+/// A device chooses its tokens itself, and for the same uniform numbers the same ones as the CPU; with a penalty
+/// or a barred end the CPU does.
+#[test]
+fn devices_write_the_texts_of_the_cpu() {
+    let plain = DecodeConfig { max_new_tokens: 18, min_new_tokens: 0, ..DecodeConfig::default() };
+    for decode in [
+        DecodeConfig { sample: false, ..plain.clone() },
+        plain.clone(),
+        DecodeConfig { temperature: 0.7, top_k: 9, ..plain.clone() },
+        DecodeConfig { temperature: 1.3, top_p: 0.8, ..plain.clone() },
+        DecodeConfig { repetition_penalty: 1.3, ..plain.clone() },
+        DecodeConfig { min_new_tokens: 6, ..plain.clone() },
+        DecodeConfig { sample: false, beams: 2, ..plain.clone() },
+    ] {
+        let truth = texts(&Cpu::<f32>::new(), &decode);
+        assert!(truth.iter().map(Vec::len).sum::<usize>() > 60, "{truth:?}");
+        for device in devices() {
+            let ours = texts(&Cuda::<f32>::new(device.clone()).unwrap(), &decode);
+            assert_eq!(ours, truth, "{} {decode:?}", device.name());
         }
     }
 }

@@ -87,27 +87,21 @@ pub fn argmax_with(
 /// | `out` | `[rows]` | overwritten |
 /// | `logits` | `[rows, v]` | |
 /// | `uniforms` | `[rows]` | in `[0, 1)` |
-/// | `temperature` | | positive |
-/// | `top_k` | | weights kept, 0 or from `v` up for all |
-/// | `top_p` | | mass of the nucleus, from 1 up for all |
+/// | `draw` | | its `top_k` keeps all from `v` up, its `top_p` from 1 up |
 ///
 /// # Errors
 /// If the device fails.
 ///
 /// # Panics
 /// If a length does not fit, or if `temperature` or `top_p` is not positive.
-#[allow(clippy::too_many_arguments)] // outputs, inputs and scalars of one operator
 pub fn draw(
     device: &Device,
     out: ViewMut<u32>,
     logits: View<f32>,
     uniforms: View<f64>,
-    temperature: f32,
-    top_k: usize,
-    top_p: f64,
+    draw: Draw,
     v: usize,
 ) -> Result<()> {
-    let draw = Draw { temperature, top_k, top_p };
     draw_with(Rung::default(), device, out, logits, uniforms, draw, v)
 }
 

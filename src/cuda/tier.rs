@@ -1,6 +1,7 @@
 //! The kernels as a [`Tier`]: spans and lengths become views, the work is in the launchers.
 
 use super::{Cuda, Param, Weights};
+use crate::config::DecodeConfig;
 use crate::cpu::adamw::Step;
 use crate::loss::Rule;
 use crate::tier::{
@@ -9,6 +10,7 @@ use crate::tier::{
 };
 use crate::{Error, Result};
 use fortifai_kernels::matmul::{Layout, Options, Product, Write};
+use fortifai_kernels::sampling::{self, Draw, NONE};
 use fortifai_kernels::{
     Buffer, View, adamw, attention, classifier, column_sum, decode, embedding, gelu, layernorm,
     matmul, norm, rows,
@@ -397,6 +399,34 @@ impl<A: Weights> Tier for Cuda<A> {
         let product = Self::product(shape, weight.layout, Write::Overwrite);
         let out = out.slice_mut(0..n * oc);
         Ok(matmul::run(&self.device, out, x.slice(0..n * c), weight.weight.view(), &product)?)
+    }
+    fn chooses(&self) -> bool {
+        true
+    }
+    fn choose(
+        &self,
+        logits: &Buffer<f32>,
+        rows: usize,
+        v: usize,
+        config: &DecodeConfig,
+        uniforms: &[f64],
+    ) -> Result<Vec<Option<u32>>> {
+        let device = &self.device;
+        let mut out = Buffer::<u32>::zeros(device, rows)?;
+        let logits = logits.slice(0..rows * v);
+        if config.sample {
+            let uniforms = Buffer::of(device, uniforms)?;
+            let how = Draw {
+                temperature: config.temperature as f32,
+                top_k: config.top_k,
+                top_p: config.top_p,
+            };
+            sampling::draw(device, out.view_mut(), logits, uniforms.view(), how, v)?;
+        } else {
+            sampling::argmax(device, out.view_mut(), logits, v)?;
+        }
+        let tokens = out.view().download(device)?;
+        Ok(tokens.into_iter().map(|token| Some(token).filter(|&token| token != NONE)).collect())
     }
     fn gelu_forward(&self, activated: &mut Buffer<A>, pre: &Buffer<A>, len: usize) -> Result<()> {
         Ok(gelu::forward(&self.device, activated.slice_mut(0..len), pre.slice(0..len))?)

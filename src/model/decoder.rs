@@ -5,6 +5,7 @@
 
 use super::layout::Layer;
 use super::{Activations, Gpt};
+use crate::config::DecodeConfig;
 use crate::sample::Decoder;
 use crate::tier::{Affine, CacheRows, CacheShape, LinearShape, Tier};
 use crate::{Error, Result};
@@ -25,6 +26,10 @@ pub struct GptDecoder<'a, T: Tier> {
     /// Cache slots per prompt.
     group: usize,
     logits: Vec<T::Number>,
+    /// Where the tier chooses: by which settings, with which numbers, and what.
+    choice: Option<DecodeConfig>,
+    uniforms: Vec<f64>,
+    chosen: Vec<Option<u32>>,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +101,9 @@ impl<'a, T: Tier> GptDecoder<'a, T> {
             rows: Vec::new(),
             group: 1,
             logits: Vec::new(),
+            choice: None,
+            uniforms: Vec::new(),
+            chosen: Vec::new(),
         })
     }
 
@@ -119,12 +127,18 @@ impl<'a, T: Tier> GptDecoder<'a, T> {
         self.classify(prompts.len())
     }
 
-    /// Appends the logits of the first `n` rows of `normed`.
+    /// Appends the logits of the first `n` rows of `normed`, or the tokens chosen by them.
     fn classify(&mut self, n: usize) -> Result<()> {
         let (tier, c, v) = (&self.model.tier, self.model.config.channels, self.model.config.vocab);
         let shape = LinearShape { n, c, oc: v };
         let b = &mut self.buffers;
         tier.packed_logits(&mut b.logits, &b.normed, &self.head, shape)?;
+        if let Some(config) = &self.choice {
+            let done = self.chosen.len();
+            let uniforms = if config.sample { &self.uniforms[done..done + n] } else { &[] };
+            self.chosen.extend(tier.choose(&b.logits, n, v, config, uniforms)?);
+            return Ok(());
+        }
         self.logits.extend(tier.download_wide(&b.logits, n * v)?);
         Ok(())
     }
@@ -149,6 +163,19 @@ impl<T: Tier> Decoder for GptDecoder<'_, T> {
         &self.logits
     }
 
+    fn choose_by(&mut self, config: Option<&DecodeConfig>) -> bool {
+        self.choice = config.filter(|_| self.model.tier.chooses()).cloned();
+        self.choice.is_some()
+    }
+
+    fn give_uniforms(&mut self, uniforms: Vec<f64>) {
+        self.uniforms = uniforms;
+    }
+
+    fn chosen(&self) -> &[Option<u32>] {
+        &self.chosen
+    }
+
     fn prefill(&mut self, prompts: &[&[u32]]) -> Result<()> {
         if prompts.len() > self.shape.slots {
             return Err(Error::input(format!(
@@ -168,6 +195,7 @@ impl<T: Tier> Decoder for GptDecoder<'_, T> {
         }
         self.group = self.shape.slots / prompts.len();
         self.logits.clear();
+        self.chosen.clear();
         self.rows.clear();
         let together = (PREFILL_TOKENS / longest).clamp(1, prompts.len());
         let (tier, config) = (&self.model.tier, &self.model.config);
@@ -211,6 +239,7 @@ impl<T: Tier> Decoder for GptDecoder<'_, T> {
         let places = CacheRows { slots: &slots, lengths: &lengths, ancestry: &ancestry };
         self.advance(tokens, &positions, places)?;
         self.logits.clear();
+        self.chosen.clear();
         self.classify(n)
     }
 }

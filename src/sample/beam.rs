@@ -61,6 +61,7 @@ pub(super) fn decode<D: Decoder>(
     let mut penalty = Penalty::new(task.config.repetition_penalty, vocab);
     let (mut scores, mut best) = (Vec::with_capacity(vocab), Vec::new());
     let (mut parents, mut tokens) = (Vec::new(), Vec::new());
+    decoder.choose_by(None);
     decoder.prefill(&prompts)?;
     for length in 0..task.config.max_new_tokens {
         let mut rows = decoder.logits().chunks_exact(vocab);

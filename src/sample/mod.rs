@@ -24,6 +24,7 @@ pub use generate::generate;
 pub use pick::Picker;
 
 use crate::Result;
+use crate::config::DecodeConfig;
 use crate::cpu::Real;
 
 /// A language model that continues sequences side by side. Rows are independent.
@@ -45,4 +46,17 @@ pub trait Decoder {
     fn logits(&self) -> &[Self::Number];
     /// The most rows that can live side by side.
     fn max_rows(&self) -> usize;
+
+    /// Asks the decoder to choose the tokens itself by these settings, without penalty or beams, or with
+    /// `None` no longer to. Says whether it does: then [`Decoder::chosen`] has what
+    /// [`Decoder::logits`] is asked for otherwise.
+    fn choose_by(&mut self, _config: Option<&DecodeConfig>) -> bool {
+        false
+    }
+    /// The uniform numbers that the next prefill or step draws with, one per row.
+    fn give_uniforms(&mut self, _uniforms: Vec<f64>) {}
+    /// The tokens chosen, one per row; `None` for a row whose logits leave none.
+    fn chosen(&self) -> &[Option<u32>] {
+        &[]
+    }
 }

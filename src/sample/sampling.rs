@@ -19,17 +19,26 @@ pub(super) fn decode<D: Decoder>(
     let mut texts: Vec<Vec<u32>> = batch.iter().map(|_| Vec::with_capacity(limit)).collect();
     let mut live: Vec<usize> = (0..batch.len()).collect();
     let (mut parents, mut tokens, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    // Where no rule looks at the text, the choice can be made where the logits are.
+    let plain = task.config.repetition_penalty == 1.0 && task.barred(0).is_none();
+    let there = decoder.choose_by(plain.then_some(task.config));
+    let draws = there && task.config.sample;
+    if draws {
+        decoder.give_uniforms(streams.iter_mut().map(Stream::uniform).collect());
+    }
     decoder.prefill(&prompts)?;
     for length in 0..limit {
         let barred = task.barred(length);
-        for (row, (&item, logits)) in
-            live.iter().zip(decoder.logits().chunks_exact(vocab)).enumerate()
-        {
+        for (row, &item) in live.iter().enumerate() {
             let text = &mut texts[item];
-            let present = prompts[item].iter().chain(text.iter()).copied();
-            let token = picker
-                .pick(logits, present, barred, &mut streams[item])
-                .ok_or_else(|| no_token(&batch[item], length))?;
+            let token = if there {
+                decoder.chosen()[row]
+            } else {
+                let present = prompts[item].iter().chain(text.iter()).copied();
+                let logits = &decoder.logits()[row * vocab..][..vocab];
+                picker.pick(logits, present, barred, &mut streams[item])
+            };
+            let token = token.ok_or_else(|| no_token(&batch[item], length))?;
             text.push(token);
             if Some(token) != task.end && length + 1 < limit {
                 parents.push(row);
@@ -39,6 +48,9 @@ pub(super) fn decode<D: Decoder>(
         }
         if kept.is_empty() {
             break;
+        }
+        if draws {
+            decoder.give_uniforms(kept.iter().map(|&item| streams[item].uniform()).collect());
         }
         decoder.step(&parents, &tokens)?;
         std::mem::swap(&mut live, &mut kept);

@@ -2,8 +2,9 @@
 
 use crate::support::{blank, download, normals, upload};
 use fortifai_kernels::matmul::{self, Layout, Options, Product, Tile, Write};
+use fortifai_kernels::sampling::{self, Draw};
 use fortifai_kernels::{Device, Result, Rung, Storage, adamw, attention, classifier, column_sum};
-use fortifai_kernels::{gelu, layernorm, norm, rows, sampling};
+use fortifai_kernels::{gelu, layernorm, norm, rows};
 use half::bf16;
 
 type Bits = Vec<u64>;
@@ -196,11 +197,13 @@ fn sampling(device: &Device) -> Result<Bits> {
     let uniforms = upload(device, &[0.1, 0.34, 0.55, 0.78, 0.93]);
     let mut out = upload(device, &vec![0u32; count]);
     sampling::argmax(device, out.view_mut(), logits.view(), v)?;
-    let mut all: Bits = download(device, out.view()).into_iter().map(u64::from).collect();
-    sampling::draw(device, out.view_mut(), logits.view(), uniforms.view(), 0.8, 40, 0.9, v)?;
-    all.extend(download(device, out.view()).into_iter().map(u64::from));
+    let mut bits: Bits = download(device, out.view()).into_iter().map(u64::from).collect();
+    let narrow = Draw { temperature: 0.8, top_k: 40, top_p: 0.9 };
+    let all = Draw { temperature: 1.0, top_k: 0, top_p: 1.0 };
+    sampling::draw(device, out.view_mut(), logits.view(), uniforms.view(), narrow, v)?;
+    bits.extend(download(device, out.view()).into_iter().map(u64::from));
     // Of all tokens, which takes the walk past its first 32.
-    sampling::draw(device, out.view_mut(), logits.view(), uniforms.view(), 1.0, 0, 1.0, v)?;
-    all.extend(download(device, out.view()).into_iter().map(u64::from));
-    Ok(all)
+    sampling::draw(device, out.view_mut(), logits.view(), uniforms.view(), all, v)?;
+    bits.extend(download(device, out.view()).into_iter().map(u64::from));
+    Ok(bits)
 }
