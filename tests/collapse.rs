@@ -41,7 +41,7 @@ fn config(more: &str) -> RunConfig {
 }
 
 fn go(config: &RunConfig, dir: &Path, options: RunOptions) -> Result<Vec<GenerationRecord>> {
-    Ok(run(&Cpu::<f32>::new(), &open(config)?, dir, &options, &())?.records)
+    Ok(run(&Cpu::<f32>::new(), open(config)?, dir, &options, &())?.records)
 }
 
 fn options(threads: usize, jobs: usize) -> RunOptions {
@@ -307,7 +307,7 @@ fn the_stop_flag_ends_a_run_within_a_step() {
     let observer = StopAt(options.stop.clone());
     let prepared = open(&config("")).unwrap();
     let dir = folder.path().join("run");
-    let error = run(&Cpu::<f32>::new(), &prepared, &dir, &options, &observer).unwrap_err();
+    let error = run(&Cpu::<f32>::new(), prepared, &dir, &options, &observer).unwrap_err();
     assert_eq!(error.exit_code(), 75);
     assert!(!dir.join("metrics.jsonl").exists());
 }

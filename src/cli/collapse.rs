@@ -201,7 +201,7 @@ impl Work for Run<'_> {
     fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<Summary> {
         let prepared = collapse::open(self.config)?;
         let display = Display::new(&prepared.config);
-        let result = collapse::run(tier, &prepared, self.out, self.options, &display);
+        let result = collapse::run(tier, prepared, self.out, self.options, &display);
         display.end();
         result
     }

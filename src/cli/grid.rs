@@ -120,10 +120,14 @@ impl Work for Cells<'_> {
         let total =
             self.grid.cells.iter().map(|cell| cell.config.losses.len() * cell.config.generations);
         let total: usize = total.sum();
+        let mut done = 0;
+        for folder in self.grid.folders(self.out).iter().filter(|folder| folder.exists()) {
+            done += view(folder)?.records.len();
+        }
         let display = Display {
             grid: self.grid,
-            bar: progress::steps(total as u64),
-            done: AtomicUsize::new(0),
+            bar: progress::steps(total as u64).with_position(done as u64),
+            done: AtomicUsize::new(done),
             total,
         };
         let result = carry_out(tier, self.grid, self.out, self.options, &display);

@@ -11,13 +11,17 @@
 //! | `measure` | the metrics of one generation |
 //! | `chain` | one (loss, seed): generation after generation |
 //! | `saved` | what a chain leaves on disk so that it can go on |
-//! | `run` | all chains side by side, their records, the report |
+//! | `folder` | what the directory of a run holds |
+//! | `session` | a run under way: what its chains share |
+//! | `schedule` | tasks that wait for one another, some side by side |
+//! | `run` | runs carried out, their chains side by side |
 //! | `grid` | a study: arms × protocols × seeds as a list of runs, and its contrasts |
 //! | `record` | one line of `metrics.jsonl` |
 
 pub mod arm;
 mod chain;
 mod corpus;
+mod folder;
 pub mod forecast;
 pub mod grid;
 mod measure;
@@ -25,6 +29,8 @@ pub mod protocol;
 pub mod record;
 mod run;
 mod saved;
+mod schedule;
+mod session;
 mod stream;
 mod treat;
 mod write;
@@ -32,8 +38,6 @@ mod write;
 pub use arm::Arm;
 pub use chain::Stage;
 pub use corpus::Corpus;
+pub use folder::{Summary, chain_name, chains, load_weights, saved_config, view};
 pub use protocol::Protocol;
-pub use run::{
-    Observer, Prepared, RunOptions, Summary, chain_name, chains, load_weights, open, run,
-    saved_config, view,
-};
+pub use run::{Observer, Prepared, RunOptions, open, run};

@@ -292,6 +292,13 @@ impl RunConfig {
                         .into(),
                 );
             }
+            if base.model.is_some() && base.train != TrainConfig::default() {
+                return refuse(
+                    "The table [base] names a model that is there and settings to train one by; leave \
+                     [base.train] out, or leave model out."
+                        .into(),
+                );
+            }
         }
         self.decode.validate()
     }

@@ -1,7 +1,7 @@
 //! The pretrained model that chains start from.
 
 use crate::collapse::Corpus;
-use crate::collapse::run::{chain_name, chains, load_weights, saved_config};
+use crate::collapse::folder::{chain_name, chains, load_weights, saved_config};
 use crate::collapse::saved::Saved;
 use crate::config::{ModelConfig, RunConfig};
 use crate::loss::Loss;

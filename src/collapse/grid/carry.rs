@@ -1,17 +1,16 @@
-//! Carries out the cells of a grid, some side by side, and knows which are finished.
+//! Carries out the cells of a grid, their chains side by side, and knows which are finished.
 
 use super::{Cell, Grid};
 use crate::collapse::record::{GenerationRecord, Outcome};
-use crate::collapse::run::{RunOptions, chains, open, run, view};
-use crate::collapse::{Observer, Stage};
+use crate::collapse::run::{RunOptions, Work, open, run_all};
+use crate::collapse::session::Session;
+use crate::collapse::{Observer, Stage, chains, view};
 use crate::store::{RunDir, atomic};
 use crate::tier::Tier;
 use crate::{Error, Result};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Part `index` of `count` of the list of cells, so that machines share a grid without talking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,7 @@ const GO_ON: &str = "Stopped by a signal; run the same command again to go on.";
 /// How a grid is carried out; nothing here changes its numbers.
 #[derive(Clone, Debug, Default)]
 pub struct GridOptions {
-    /// Threads, chains side by side (here: cells), the stop flag, the limit of generations.
+    /// Threads, chains side by side, the stop flag, the limit of generations.
     pub run: RunOptions,
     /// Which cells; all if left out.
     pub shard: Option<Shard>,
@@ -69,7 +68,6 @@ impl CellObserver for () {}
 struct One<'a> {
     cell: usize,
     to: &'a dyn CellObserver,
-    count: &'a AtomicUsize,
 }
 
 impl Observer for One<'_> {
@@ -77,7 +75,6 @@ impl Observer for One<'_> {
         self.to.stage(self.cell, chain, generation, stage);
     }
     fn finished(&self, chain: usize, record: &GenerationRecord) {
-        self.count.fetch_add(1, Ordering::Relaxed);
         self.to.finished(self.cell, chain, record);
     }
 }
@@ -123,50 +120,32 @@ pub fn carry_out<T: Tier<Number = f32>>(
             open_cells.push(index);
         }
     }
-    let RunOptions { threads, jobs, limit, ref stop, .. } = options.run;
-    let side_by_side = jobs.clamp(1, open_cells.len().max(1));
-    let count = AtomicUsize::new(0);
-    let next = AtomicUsize::new(0);
-    let errors: Mutex<Vec<Error>> = Mutex::default();
-    let work = || {
-        loop {
-            let Some(&index) = open_cells.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            let done = count.load(Ordering::Relaxed);
-            if stop.load(Ordering::Relaxed) || limit.is_some_and(|limit| done >= limit) {
-                errors.lock().expect("no cell panics").push(Error::Stopped(GO_ON.into()));
-                return;
-            }
+    let share = &options.run;
+    let ones: Vec<One> = open_cells.iter().map(|&cell| One { cell, to: observer }).collect();
+    let opens: Vec<_> = (open_cells.iter())
+        .map(|&index| {
             let cell = &grid.cells[index];
             let folder = dir.join(&cell.name);
-            let share = RunOptions {
-                threads: (threads / side_by_side).max(1),
-                jobs: (jobs / side_by_side).max(1),
-                resume: RunDir::open(&folder).is_ok(),
-                limit: limit.map(|limit| limit - done),
-                stop: stop.clone(),
-            };
-            let one = One { cell: index, to: observer, count: &count };
-            let result = open(&cell.config)
-                .and_then(|prepared| run(tier, &prepared, &folder, &share, &one).map(|_| ()));
-            if let Err(error) = result {
-                let error = match error {
-                    Error::Stopped(_) => Error::Stopped(GO_ON.into()),
-                    other => other,
-                };
-                let halt = matches!(error, Error::Environment(_) | Error::Stopped(_));
-                errors.lock().expect("no cell panics").push(error);
-                if halt {
-                    return;
-                }
+            move || {
+                let resume = RunDir::open(&folder).is_ok();
+                Session::open(tier, open(&cell.config)?, &folder, share.threads, resume)
             }
+        })
+        .collect();
+    let works: Vec<Work> = (open_cells.iter().zip(&opens).zip(&ones))
+        .map(|((&index, open), observer)| Work {
+            config: &grid.cells[index].config,
+            open,
+            observer,
+        })
+        .collect();
+    let mut stopped = false;
+    for result in run_all(tier, &works, share) {
+        match result {
+            Ok(_) => {}
+            Err(Error::Stopped(_)) => stopped = true,
+            Err(failure) => return Err(failure),
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..side_by_side {
-            scope.spawn(work);
-        }
-    });
-    let mut errors = errors.into_inner().expect("all cells are done");
-    errors.sort_by_key(|error| matches!(error, Error::Stopped(_)));
-    errors.into_iter().next().map_or(Ok(()), Err)
+    }
+    if stopped { Err(Error::Stopped(GO_ON.into())) } else { Ok(()) }
 }
