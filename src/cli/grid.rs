@@ -75,15 +75,15 @@ pub fn conclude(grid: &Grid, dir: &Path, out: &Path, json: bool) -> Result<()> {
     report::write_grid_svgs(grid, &views, &out.join("figures"))?;
     for answer in &answers {
         let ratio = answer.log_ratio.map(|estimate| estimate.map(f64::exp));
-        let words = match ratio.map(|ratio| (ratio, ratio.interval)) {
-            None => "no pairs".to_owned(),
-            Some((ratio, None)) => format!("x {:.3} (one pair)", ratio.mean),
-            Some((ratio, Some((low, high)))) => format!(
+        let words = match (ratio, ratio.and_then(|ratio| ratio.interval), answer.silence()) {
+            (Some(ratio), Some((low, high)), _) => format!(
                 "x {:.3} [{low:.3}, {high:.3}], {} pairs, p {:.4} after Holm",
                 ratio.mean,
                 ratio.n,
                 answer.adjusted_p.unwrap_or(1.0)
             ),
+            (Some(ratio), None, Some(why)) => format!("x {:.3} ({why})", ratio.mean),
+            (_, _, why) => why.unwrap_or_default(),
         };
         say(&format!("{}: {words}\n", answer.contrast.name));
     }

@@ -9,6 +9,9 @@ use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
 /// The coverage of every interval here.
 pub const LEVEL: f64 = 0.95;
 
+/// An interval as narrow as this share of its place is one of equal values, rounded.
+const ROUNDING: f64 = 1e-12;
+
 /// A mean over seeds and what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -28,6 +31,17 @@ impl Estimate {
     /// Whether the interval lies strictly on one side of `value`; `None` without an interval.
     pub fn excludes(&self, value: f64) -> Option<bool> {
         self.interval.map(|(low, high)| value < low || value > high)
+    }
+
+    /// The same without interval and p-value where all values are equal: no spread is seen, and
+    /// Student's t has nothing to say of other seeds.
+    pub fn without_point(self) -> Self {
+        match self.interval {
+            Some((low, high)) if high - low <= ROUNDING * (1.0 + self.mean.abs()) => {
+                Self { interval: None, p_value: None, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// The same estimate through a monotone function, for example `f64::exp` after
@@ -190,6 +204,9 @@ mod tests {
         let same = mean(&[0.25; 4]).unwrap();
         assert_eq!((same.interval, same.p_value), (Some((0.25, 0.25)), Some(0.0)));
         assert_eq!(mean(&[0.0; 4]).unwrap().p_value, Some(1.0));
+        assert_eq!((same.without_point().interval, same.without_point().p_value), (None, None));
+        let some = mean(&[1.0, 3.0]).unwrap();
+        assert_eq!(some.without_point(), some);
     }
 
     #[test]

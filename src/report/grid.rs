@@ -5,7 +5,7 @@ use super::ratios::{self, Row};
 use super::view::Study;
 use super::{Figure, RunView, curves, html, samples};
 use crate::collapse::grid::{Answer, Axis, ChainOf, Grid, Measure, answers, chains_of, onset};
-use crate::measure::interval;
+use crate::measure::interval::{self, Estimate};
 use crate::measure::onset::Onset;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -155,16 +155,14 @@ fn words(grid: &Grid, answer: &Answer) -> String {
         escape(&against),
         contrast.protocol
     );
-    let Some(estimate) = answer.log_ratio else {
-        return format!("{head}: no pair of chains is finished.");
+    let (estimate, (low, high)) = match (answer.log_ratio, answer.silence()) {
+        (Some(ratio), None) => (ratio, ratio.map(f64::exp).interval.unwrap_or_default()),
+        (Some(ratio), Some(why)) => {
+            return format!("{head}: × {}; {why}.", short(ratio.mean.exp()));
+        }
+        (None, why) => return format!("{head}: {}.", why.unwrap_or_default()),
     };
     let ratio = estimate.map(f64::exp);
-    let Some((low, high)) = ratio.interval else {
-        return format!(
-            "{head}: × {} with one seed, which says nothing of others.",
-            short(ratio.mean)
-        );
-    };
     let verdict = match (answer.adjusted_p, estimate.mean >= 0.0) {
         (Some(p), true) if p < 0.05 => "larger, by an interval that survives Holm",
         (Some(p), false) if p < 0.05 => "smaller, by an interval that survives Holm",
@@ -241,7 +239,7 @@ fn onset_ratios(grid: &Grid, chains: &[ChainOf], protocol: &str) -> Option<Figur
                 pairs.push((place(a), place(b)));
             }
         }
-        if let Some(log_ratio) = interval::paired_log_ratio(&pairs) {
+        if let Some(log_ratio) = interval::paired_log_ratio(&pairs).map(Estimate::without_point) {
             let of = pairs.len();
             let note = match own {
                 [0, 0] => String::new(),

@@ -102,6 +102,23 @@ pub struct Answer {
     pub censored: usize,
 }
 
+impl Answer {
+    /// Why there is no interval, where there is none.
+    pub fn silence(&self) -> Option<String> {
+        let Some(ratio) = self.log_ratio else {
+            return Some("no pair of chains is finished".into());
+        };
+        match (ratio.interval, ratio.n) {
+            (Some(_), _) => None,
+            (None, 1) => Some("one seed, which says nothing of others".into()),
+            (None, n) if self.censored == 2 * n => {
+                Some(format!("no chain failed within the run, in {n} pairs: nothing to compare"))
+            }
+            (None, n) => Some(format!("the same in all {n} pairs: no spread, hence no interval")),
+        }
+    }
+}
+
 /// Answers all contrasts. Onsets are restricted to the run: a chain that never failed counts with its
 /// last generation, one that failed from the start with half a generation.
 pub fn answers(grid: &Grid, chains: &[ChainOf]) -> Vec<Answer> {
@@ -142,11 +159,12 @@ fn answer(grid: &Grid, chains: &[ChainOf], contrast: &Contrast) -> Answer {
         }
     }
     let logs: Vec<f64> = pairs.iter().map(|(a, b)| a.ln() - b.ln()).collect();
+    let log_ratio = interval::paired_log_ratio(&pairs).map(Estimate::without_point);
     Answer {
         contrast: contrast.clone(),
-        log_ratio: interval::paired_log_ratio(&pairs),
+        log_ratio,
         adjusted_p: None,
-        detectable: interval::detectable(&logs),
+        detectable: log_ratio.and_then(|ratio| ratio.interval).and(interval::detectable(&logs)),
         censored,
     }
 }

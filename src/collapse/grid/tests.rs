@@ -147,12 +147,34 @@ fn contrasts_are_paired_by_seed_and_tell_what_is_censored() {
     // Ratios 2, 2 and at least 3: the geometric mean is ∛12.
     assert!((ratio.mean - 12f64.cbrt()).abs() < 1e-12);
     assert_eq!((ratio.n, first.censored), (3, 1));
+    assert_eq!(first.silence(), None);
+    // Half in every pair: no spread, and so nothing on other seeds.
     let second = answers[1].log_ratio.unwrap().map(f64::exp);
-    assert!((second.mean - 0.5).abs() < 1e-15 && answers[1].adjusted_p == Some(0.0));
+    assert!((second.mean - 0.5).abs() < 1e-15);
+    assert_eq!((second.interval, answers[1].adjusted_p, answers[1].detectable), (None, None, None));
+    assert!(answers[1].silence().unwrap().starts_with("the same in all 3 pairs"));
     let csv = contrasts_csv(&answers);
     assert_eq!(csv.lines().count(), 3);
     assert!(csv.contains("TCE ends lower,tce:0.9,ce,replace,heldout_nats,3,0.5"), "{csv}");
     assert!(onsets_csv(&grid, &chains).contains("replace,tce:0.9,3,3,300,right"));
+}
+
+#[test]
+fn where_nobody_fails_there_is_nothing_to_compare() {
+    let grid = Grid::parse(STUDY, "The test").unwrap();
+    let mut views = vec![RunView::default(); grid.cells.len()];
+    for (cell, view) in grid.cells.iter().zip(&mut views) {
+        for loss in ["ce", "tce:0.9"] {
+            for generation in 0..cell.config.generations {
+                view.records.push(record(loss, cell.config.seeds[0], generation, 1.0, 1.0));
+            }
+        }
+    }
+    let answers = answers(&grid, &chains_of(&grid, &views));
+    let of = answers[0].log_ratio.unwrap();
+    assert_eq!((of.mean, of.interval, answers[0].adjusted_p), (0.0, None, None));
+    let why = answers[0].silence().unwrap();
+    assert!(why.starts_with("no chain failed within the run"), "{why}");
 }
 
 /// Chains whose facts decline in a straight line, so that they fail after a log-normal time: all of a
