@@ -24,7 +24,7 @@ pub fn figure(study: &Study, metric: &str) -> Option<Figure> {
     let title = format!("{name}: difference to ce");
     let mut svg = Svg::new(480.0, 0.0, &title);
     let top = svg.heading(&title, &format!("{}, generation {generation}", meaning(metric))) + 10.0;
-    let left = (10.0 + 6.8 * longest as f64).max(60.0);
+    let left = (14.0 + 7.4 * longest as f64).max(60.0);
     let bottom = top + 30.0 * rows.len() as f64;
     svg.fit(bottom + 38.0);
     let plot = Plot { left, top, right: 466.0, bottom };
