@@ -247,3 +247,65 @@ fn sigterm_ends_a_study_with_75_and_the_same_command_goes_on() {
         assert_eq!(child.wait().unwrap().code(), Some(75), "{signal}");
     }
 }
+
+#[test]
+fn shards_that_begin_at_the_same_moment_all_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("study.toml");
+    std::fs::write(&file, study(&["ce"]).split("[[contrast]]").next().unwrap()).unwrap();
+    for round in 0..3 {
+        let out = folder.path().join(format!("out{round}"));
+        let shards: Vec<_> = (0..4)
+            .map(|index| {
+                let shard = format!("{index}/4");
+                let words = ["collapse", "--threads", "1", "--shard", &shard, "--grid"];
+                let mut command = fortifai(&words);
+                command.arg(&file).arg("--out").arg(&out).spawn().unwrap()
+            })
+            .collect();
+        for mut shard in shards {
+            assert!(shard.wait().unwrap().success());
+        }
+        assert!(fortifai(&["report"]).arg(&out).status().unwrap().success());
+    }
+}
+
+#[test]
+fn what_a_kill_or_a_report_leaves_behind_does_not_end_a_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, begun) = (folder.path().join("whole"), folder.path().join("begun"));
+    let text = study(&PLAIN);
+    let file = folder.path().join("study.toml");
+    std::fs::write(&file, &text).unwrap();
+    let run =
+        |out: &Path| fortifai(&["collapse", "--grid"]).arg(&file).arg("--out").arg(out).status();
+    assert!(run(&whole).unwrap().success());
+    let grid = Grid::parse(&text, "The test").unwrap();
+    let cells = grid.folders(&begun);
+    // One killed before its settings were on disk; one stopped before its matched arm, and reported.
+    std::fs::create_dir_all(cells[0].join("checkpoints")).unwrap();
+    std::fs::write(cells[0].join("manifest.json"), "{}").unwrap();
+    let copied = Command::new("cp").arg("-r").arg(&grid.folders(&whole)[1]).arg(&cells[1]).status();
+    assert!(copied.unwrap().success());
+    let metrics = cells[1].join("metrics.jsonl");
+    let lines = std::fs::read_to_string(&metrics).unwrap();
+    let free = lines.split_inclusive('\n').filter(|line| !line.contains("\"loss\":\"random-mask"));
+    std::fs::write(&metrics, free.collect::<String>()).unwrap();
+    std::fs::remove_dir_all(cells[1].join("checkpoints")).unwrap();
+    assert!(fortifai(&["report"]).arg(&cells[1]).status().unwrap().success());
+    assert!(run(&begun).unwrap().success());
+    assert_eq!(tables(&begun), tables(&whole));
+    // A study and a single run do not share a folder.
+    let single = ["collapse", "--generations", "1", "--out", begun.to_str().unwrap()];
+    assert_eq!(fortifai(&single).status().unwrap().code(), Some(2));
+    assert_eq!(run(&cells[1]).unwrap().code(), Some(2));
+    assert_eq!(tables(&begun), tables(&whole));
+    // Other questions after the fact are answered, and called that.
+    let other = text.replace("measure = \"onset\"", "measure = \"heldout_nats\"");
+    std::fs::write(&file, other).unwrap();
+    assert!(run(&begun).unwrap().success());
+    let page = std::fs::read_to_string(begun.join("report.html")).unwrap();
+    assert!(page.contains("were changed after the study had begun"));
+    let page = std::fs::read_to_string(whole.join("report.html")).unwrap();
+    assert!(!page.contains("were changed after the study had begun"));
+}

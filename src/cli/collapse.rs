@@ -209,7 +209,8 @@ impl Work for Run<'_> {
 
 /// Says that a directory is taken before the corpus is read.
 fn refuse_taken(out: &Path) -> Result<()> {
-    let taken = ["config.toml", "metrics.jsonl"].iter().any(|name| out.join(name).exists());
+    let taken =
+        ["config.toml", "metrics.jsonl", "grid.toml"].iter().any(|name| out.join(name).exists());
     if taken { crate::store::RunDir::create(out).map(|_| ()) } else { Ok(()) }
 }
 

@@ -4,7 +4,7 @@ use super::device::{OnDevice, Work};
 use super::{progress, say, say_json};
 use crate::collapse::grid::{
     CellObserver, Grid, GridOptions, answers, carry_out, chains_of, contrasts_csv, finished,
-    onsets_csv,
+    onsets_csv, questions_changed,
 };
 use crate::collapse::record::{GenerationRecord, Outcome};
 use crate::collapse::{chain_name, chains, view};
@@ -71,7 +71,8 @@ pub fn conclude(grid: &Grid, dir: &Path, out: &Path, json: bool) -> Result<()> {
         std::fs::write(&path, text).map_err(|cause| Error::writing(&path, cause))?;
     }
     let page = out.join("report.html");
-    report::write_grid(grid, &views, &page)?;
+    let changed = questions_changed(grid, dir)?;
+    report::write_grid(grid, &views, changed, &page)?;
     report::write_grid_svgs(grid, &views, &out.join("figures"))?;
     for answer in &answers {
         let ratio = answer.log_ratio.map(|estimate| estimate.map(f64::exp));
@@ -85,7 +86,14 @@ pub fn conclude(grid: &Grid, dir: &Path, out: &Path, json: bool) -> Result<()> {
             (Some(ratio), None, Some(why)) => format!("x {:.3} ({why})", ratio.mean),
             (_, _, why) => why.unwrap_or_default(),
         };
-        say(&format!("{}: {words}\n", answer.contrast.name));
+        let left_out = match (answer.left_out, ratio) {
+            (0, _) | (_, None) => String::new(),
+            (n, Some(_)) => format!("; {n} more without a value"),
+        };
+        say(&format!("{}: {words}{left_out}\n", answer.contrast.name));
+    }
+    if changed {
+        say(&format!("\n{}\n", report::QUESTIONS_CHANGED));
     }
     say(&format!("\nReport: {}\n", page.display()));
     if json {
@@ -99,6 +107,8 @@ pub fn conclude(grid: &Grid, dir: &Path, out: &Path, json: bool) -> Result<()> {
                     "pairs": ratio.map_or(0, |ratio| ratio.n),
                     "holm_p": answer.adjusted_p,
                     "censored": answer.censored,
+                    "floored": answer.floored,
+                    "left_out": answer.left_out,
                 })
             })
             .collect();
@@ -121,8 +131,9 @@ impl Work for Cells<'_> {
             self.grid.cells.iter().map(|cell| cell.config.losses.len() * cell.config.generations);
         let total: usize = total.sum();
         let mut done = 0;
-        for folder in self.grid.folders(self.out).iter().filter(|folder| folder.exists()) {
-            done += view(folder)?.records.len();
+        let begun = |folder: &PathBuf| folder.join("config.toml").exists();
+        for folder in self.grid.folders(self.out).into_iter().filter(begun) {
+            done += view(&folder)?.records.len();
         }
         let display = Display {
             grid: self.grid,

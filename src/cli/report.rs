@@ -55,6 +55,14 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
         events(&begun.map(|dir| view(&dir)).collect::<Result<Vec<_>>>()?)?;
         return grid::conclude(&study, only, out, arguments.common.json);
     }
+    for run in &arguments.runs {
+        if run.join("grid.toml").exists() {
+            return Err(Error::input(format!(
+                "{} holds a study, which is reported alone; name only it, or single runs.",
+                run.display()
+            )));
+        }
+    }
     let out = match (&arguments.out, arguments.runs.as_slice()) {
         (Some(out), _) => out.clone(),
         (None, [only]) => only.clone(),

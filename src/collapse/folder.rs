@@ -204,6 +204,14 @@ pub fn load_weights<T: Tier<Number = f32>>(
     let mut model = Gpt::zeros(tier.clone(), config.model.clone())?;
     let found = checkpoint::newest_valid(&run.checkpoints().join(chain))?;
     let Some(found) = found.checkpoint else {
+        if !found.bad.is_empty() {
+            return Err(Error::input(format!(
+                "No weights of the chain {chain} of {} can be used: {} Restore them, or train anew with another \
+                 --out.",
+                dir.display(),
+                found.bad.join(" ")
+            )));
+        }
         return Err(Error::input(format!(
             "The chain {chain} of {} has no weights yet; wait for its first generation.",
             dir.display()

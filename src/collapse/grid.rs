@@ -14,8 +14,10 @@ mod carry;
 mod conclude;
 mod contrast;
 
-pub use carry::{CellObserver, GridOptions, Shard, carry_out, finished};
-pub use conclude::{Answer, Axis, ChainOf, answers, chains_of, contrasts_csv, onset, onsets_csv};
+pub use carry::{CellObserver, FIRST, GridOptions, Shard, carry_out, finished, questions_changed};
+pub use conclude::{
+    Answer, Axis, ChainOf, Time, answers, chains_of, contrasts_csv, onset, onsets_csv, time,
+};
 pub use contrast::{Contrast, Measure, OnsetRule};
 
 use super::{Corpus, Protocol};
@@ -85,7 +87,10 @@ struct Place {
 
 /// How many seeds from 1 on, or which.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "seeds must be how many, such as 8, or a list, such as [1, 2, 3], without negative ones"
+)]
 enum Seeds {
     Count(u64),
     List(Vec<u64>),
@@ -124,6 +129,11 @@ impl Grid {
                 Seeds::Count(count) => (1..=*count).collect(),
                 Seeds::List(list) => list.clone(),
             };
+            if let Some(twice) = twice(&seeds) {
+                return Err(refuse(format!(
+                    "a [[part]] names the seed {twice} twice; name it once"
+                )));
+            }
             if seeds.is_empty() || part.protocols.is_empty() || part.losses.is_empty() {
                 return Err(refuse("a [[part]] has no seeds, no protocols or no losses".into()));
             }
@@ -183,6 +193,11 @@ impl Grid {
                 self.contrasts.len()
             ));
         }
+        let names: Vec<&str> =
+            self.contrasts.iter().map(|contrast| contrast.name.as_str()).collect();
+        if let Some(name) = twice(&names) {
+            return Err(format!("two contrasts are called {name:?}; give each a name of its own"));
+        }
         for contrast in &self.contrasts {
             let Contrast { name, arm, against, protocol, measure } = contrast;
             let compared = self.cells.iter().any(|cell| {
@@ -195,7 +210,7 @@ impl Grid {
                      both there"
                 ));
             }
-            if *measure == Measure::Onset && self.onset.is_none() {
+            if matches!(measure, Measure::Onset(_)) && self.onset.is_none() {
                 return Err(format!(
                     "the contrast {name:?} is of onsets, but there is no table [onset]"
                 ));
@@ -206,6 +221,13 @@ impl Grid {
             None => Ok(()),
         }
     }
+}
+
+/// The first value that stands in a list a second time.
+fn twice<X: PartialEq + Copy>(values: &[X]) -> Option<X> {
+    (values.iter().enumerate())
+        .find(|(i, value)| values[..*i].contains(value))
+        .map(|entry| *entry.1)
 }
 
 fn cell(settings: &Table, place: Place, what: &str) -> Result<Cell> {

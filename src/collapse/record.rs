@@ -179,3 +179,17 @@ pub const METRICS: &[(&str, &str, i8)] = &[
     ),
     ("items_cut", "items longer than the context, of which the last tokens were read", 0),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::METRICS;
+
+    #[test]
+    fn the_readme_explains_every_measure_by_name() {
+        let readme = include_str!("../../README.md");
+        for (name, _, _) in METRICS {
+            let named = format!("`{}", name.trim_end_matches('*'));
+            assert!(readme.contains(&named), "README.md does not explain {name}");
+        }
+    }
+}

@@ -162,7 +162,7 @@ impl Session {
 }
 
 /// What a matched arm takes from its parents, for every generation that they all finished.
-fn leads(arm: &Arm, seed: u64, done: &Done) -> Vec<f64> {
+pub fn leads(arm: &Arm, seed: u64, done: &Done) -> Vec<f64> {
     let metric = match arm.matched {
         Some(Match::Kept(_)) => "kept_fraction_training",
         _ => "update_norm",

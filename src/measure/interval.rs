@@ -112,10 +112,10 @@ pub fn paired_log_ratio(pairs: &[(f64, f64)]) -> Option<Estimate> {
     mean(&logs.collect::<Vec<_>>())
 }
 
-/// The smallest mean that a two-sided paired t test at 5 % finds in four of five studies like this one:
-/// `(t₀.₉₇₅ + t₀.₈)·sd/√n` at `n − 1` degrees of freedom, the usual approximation. Of log-ratios, its
+/// The smallest mean that a two-sided paired t test at level `alpha` finds in four of five studies like this
+/// one: `(t_{1−α/2} + t₀.₈)·sd/√n` at `n − 1` degrees of freedom, the usual approximation. Of log-ratios, its
 /// exponential is "the ratio that can be seen with so many seeds". `None` for fewer than two values.
-pub fn detectable(values: &[f64]) -> Option<f64> {
+pub fn detectable(values: &[f64], alpha: f64) -> Option<f64> {
     let n = values.len();
     if n < 2 || values.iter().any(|value| !value.is_finite()) {
         return None;
@@ -123,7 +123,8 @@ pub fn detectable(values: &[f64]) -> Option<f64> {
     let mean = values.iter().sum::<f64>() / n as f64;
     let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
     let error = (squares / (n - 1) as f64 / n as f64).sqrt();
-    Some((t_quantile(n - 1) + student(n - 1).inverse_cdf(POWER)) * error)
+    let law = student(n - 1);
+    Some((law.inverse_cdf(1.0 - alpha / 2.0) + law.inverse_cdf(POWER)) * error)
 }
 
 /// The share of studies in which [`detectable`] finds what is there.
@@ -248,11 +249,16 @@ mod tests {
         });
         let share = found.count() as f64 / 4000.0;
         assert!((0.77..0.85).contains(&share), "{share}");
-        let (low, high) = (detectable(&[-1.0, 1.0]).unwrap(), detectable(&[1.0, 3.0]).unwrap());
+        let at = |values: [f64; 2]| detectable(&values, 0.05).unwrap();
+        let (low, high) = (at([-1.0, 1.0]), at([1.0, 3.0]));
         // sd/√n is 1; t quantiles at one degree of freedom are tan(π(q − ½)).
         let wanted = (0.475 * std::f64::consts::PI).tan() + (0.3 * std::f64::consts::PI).tan();
         assert!((low - wanted).abs() < 1e-6 && (high - low).abs() < 1e-12);
-        assert_eq!(detectable(&[1.0]), None);
+        // At the first of Holm's four steps.
+        let first = detectable(&[-1.0, 1.0], 0.0125).unwrap();
+        let wanted = (0.49375 * std::f64::consts::PI).tan() + (0.3 * std::f64::consts::PI).tan();
+        assert!((first / wanted - 1.0).abs() < 1e-6, "{first} {wanted}");
+        assert_eq!(detectable(&[1.0], 0.05), None);
     }
 
     /// 2,000 sweeps of five normal seeds. At a true coverage of 95 % the count has a standard

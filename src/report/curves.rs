@@ -83,6 +83,9 @@ pub const KEY_CURVES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// The most characters of a curve's label.
+const LABEL: usize = 20;
+
 /// The figure of one metric; `None` where no value is finite.
 ///
 /// Thin lines are seeds, thick lines their mean over the chains still alive. The band is the 95 %
@@ -96,10 +99,10 @@ pub fn figure(study: &Study, metric: &str) -> Option<Figure> {
     let lines: Vec<Vec<Point>> = shown.iter().map(|s| points(s, metric, student)).collect();
 
     let all: Vec<&Point> = lines.iter().flatten().collect();
-    let longest = shown.iter().map(|s| s.label.chars().count().min(22)).max()?;
+    let longest = shown.iter().map(|s| s.label.chars().count().min(LABEL)).max()?;
     let mut svg = Svg::new(480.0, 330.0, &format!("{title} by generation"));
     let top = svg.heading(&title, meaning(metric)) + 14.0;
-    let right = 480.0 - 26.0 - 6.6 * longest as f64;
+    let right = 480.0 - 28.0 - 7.4 * longest as f64;
     let plot = Plot { left: 46.0, top, right, bottom: 288.0 };
     let seeds = shown.iter().flat_map(|s| s.generations().into_iter().map(|g| (*s, g)));
     let mut values: Vec<f64> = seeds.flat_map(|(s, g)| s.values(metric, g)).collect();
@@ -151,7 +154,7 @@ pub fn figure(study: &Study, metric: &str) -> Option<Figure> {
             }
         }
         if let Some((_, y)) = mean.last() {
-            labels.push((series.colour, *y, cut(&series.label, 22)));
+            labels.push((series.colour, *y, cut(&series.label, LABEL)));
         }
     }
     svg.end_labels(plot, &labels);

@@ -4,7 +4,7 @@ use super::number::{count, escape, short};
 use super::ratios::{self, Row};
 use super::view::Study;
 use super::{Figure, RunView, curves, html, samples};
-use crate::collapse::grid::{Answer, Axis, ChainOf, Grid, Measure, answers, chains_of, onset};
+use crate::collapse::grid::{Answer, Axis, ChainOf, Grid, Measure, answers, chains_of, time};
 use crate::measure::interval::{self, Estimate};
 use crate::measure::onset::Onset;
 use crate::{Error, Result};
@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// No finished generation at all, or a file that cannot be written.
-pub fn write_grid(grid: &Grid, views: &[RunView], path: &Path) -> Result<()> {
+pub fn write_grid(grid: &Grid, views: &[RunView], changed: bool, path: &Path) -> Result<()> {
     if views.iter().all(|view| view.records.is_empty()) {
         return Err(Error::input(format!(
             "There is nothing to report: no generation of the study {} is finished; run it with \
@@ -23,7 +23,7 @@ pub fn write_grid(grid: &Grid, views: &[RunView], path: &Path) -> Result<()> {
             grid.name
         )));
     }
-    super::save(path, &page(grid, views))
+    super::save(path, &page(grid, views, changed))
 }
 
 /// The figures of a study alone: the primary contrasts, and onset ratios by protocol.
@@ -34,6 +34,10 @@ fn figures(grid: &Grid, chains: &[ChainOf], answers: &[Answer]) -> Vec<Figure> {
     }
     all
 }
+
+/// What is said where the questions are not those of the study's beginning.
+pub const QUESTIONS_CHANGED: &str = "The contrasts or the rule of failure were changed after the study had begun \
+                                     (grid-first.toml has those of its beginning): do not call them named before the run.";
 
 /// Writes the study's own figures as SVG files into a folder, which is created.
 ///
@@ -49,7 +53,7 @@ pub fn write_grid_svgs(grid: &Grid, views: &[RunView], dir: &Path) -> Result<()>
     Ok(())
 }
 
-fn page(grid: &Grid, views: &[RunView]) -> String {
+fn page(grid: &Grid, views: &[RunView], changed: bool) -> String {
     let chains = chains_of(grid, views);
     let answers = answers(grid, &chains);
     let done = views.iter().filter(|view| !view.records.is_empty()).count();
@@ -66,11 +70,17 @@ fn page(grid: &Grid, views: &[RunView]) -> String {
     }
     verdict += "</ul>\n<p class=\"note\">Seeds are the unit: every ratio is a geometric mean over paired \
                 seeds with its 95 % t interval, and p-values are adjusted after Holm over all primary \
-                contrasts, which were named in the grid file. ";
+                contrasts. ";
+    verdict += match changed {
+        true => QUESTIONS_CHANGED,
+        false => "They and the rule of failure are those with which the study began.",
+    };
+    verdict += " ";
     if let Some(rule) = &grid.onset {
         verdict += &format!(
             "A chain has failed at the first crossing of “{}”, interpolated between generations; one \
-             that never fails counts with its last generation.",
+             that never fails counts with its last generation, one that fails before half a generation with \
+             that, since nothing is measured in between.",
             escape(&rule.words())
         );
     }
@@ -141,7 +151,8 @@ fn protocols(grid: &Grid) -> Vec<String> {
 fn words(grid: &Grid, answer: &Answer) -> String {
     let contrast = &answer.contrast;
     let what = match &contrast.measure {
-        Measure::Onset => "time to failure".to_owned(),
+        Measure::Onset(Axis::Generations) => "time to failure".to_owned(),
+        Measure::Onset(Axis::Tokens) => "generated tokens to failure".to_owned(),
         Measure::Last(metric) => {
             format!("{} at the last generation", super::compare::meaning(metric))
         }
@@ -170,7 +181,7 @@ fn words(grid: &Grid, answer: &Answer) -> String {
     };
     let power = answer.detectable.map_or(String::new(), |least| {
         format!(
-            " With as many seeds a ratio of {} is seen in four of five studies.",
+            " With as many seeds a ratio of {} survives Holm's first step in four of five studies.",
             short(least.exp())
         )
     });
@@ -178,8 +189,20 @@ fn words(grid: &Grid, answer: &Answer) -> String {
         (0, _) | (_, false) => String::new(),
         (n, true) => format!(" {} had not failed at the end.", count(n, "chain")),
     };
+    let floored = match answer.floored {
+        0 => String::new(),
+        n => format!(
+            " {} failed before half a generation and {} with that: the ratio depends on it.",
+            count(n, "chain"),
+            if n == 1 { "counts" } else { "count" }
+        ),
+    };
+    let left_out = match answer.left_out {
+        0 => String::new(),
+        n => format!(" {} left out: a chain diverged or has not ended.", count(n, "pair")),
+    };
     format!(
-        "{head}: × {} [{}, {}], {}, p {} after Holm: {verdict}.{power}{censored}",
+        "{head}: × {} [{}, {}], {}, p {} after Holm: {verdict}.{power}{censored}{floored}{left_out}",
         short(ratio.mean),
         short(low),
         short(high),
@@ -200,7 +223,7 @@ fn contrasts(answers: &[Answer]) -> Option<Figure> {
             })
         })
         .collect();
-    let caption = "The contrasts named before the run. An interval that crosses the dashed line does not \
+    let caption = "The study's contrasts. An interval that crosses the dashed line does not \
                    tell the two arms apart; what survives Holm's adjustment is said above.";
     ratios::forest(
         "primary_contrasts",
@@ -214,8 +237,7 @@ fn contrasts(answers: &[Answer]) -> Option<Figure> {
 /// Times to failure of every arm relative to `ce`, paired by seed.
 fn onset_ratios(grid: &Grid, chains: &[ChainOf], protocol: &str) -> Option<Figure> {
     let rule = grid.onset.as_ref()?;
-    let find = |chain: &ChainOf| onset(chain, rule, Axis::Generations);
-    let place = |onset: Onset| onset.place().max(0.5);
+    let find = |chain: &ChainOf| time(chain, rule, Axis::Generations);
     let here: Vec<&ChainOf> =
         chains.iter().filter(|chain| chain.protocol.to_string() == protocol).collect();
     let mut arms = Vec::new();
@@ -233,17 +255,17 @@ fn onset_ratios(grid: &Grid, chains: &[ChainOf], protocol: &str) -> Option<Figur
         for chain in here.iter().filter(|chain| chain.arm == arm) {
             let other = here.iter().find(|other| other.arm == base && other.seed == chain.seed);
             if let (Some(a), Some(b)) = (find(chain), other.and_then(|other| find(other))) {
-                own[0] += usize::from(matches!(a, Onset::Left(_)));
-                own[1] += usize::from(matches!(a, Onset::Right(_)));
-                never += usize::from(matches!(b, Onset::Right(_)));
-                pairs.push((place(a), place(b)));
+                own[0] += usize::from(a.floored);
+                own[1] += usize::from(matches!(a.onset, Onset::Right(_)));
+                never += usize::from(matches!(b.onset, Onset::Right(_)));
+                pairs.push((a.value, b.value));
             }
         }
         if let Some(log_ratio) = interval::paired_log_ratio(&pairs).map(Estimate::without_point) {
             let of = pairs.len();
             let note = match own {
                 [0, 0] => String::new(),
-                [begun, 0] => format!("{begun} of {of} failed at generation 0"),
+                [begun, 0] => format!("{begun} of {of} failed at once"),
                 [0, whole] => format!("{whole} of {of} never failed"),
                 [begun, whole] => format!("{begun} of {of} failed at once, {whole} never"),
             };
@@ -253,8 +275,8 @@ fn onset_ratios(grid: &Grid, chains: &[ChainOf], protocol: &str) -> Option<Figur
     let caption = format!(
         "Time to failure in generations divided by that of ce, geometric mean over paired seeds with its 95 % \
          t interval. Failure: {}. A chain that never failed counts with its last generation (ce: in {never} \
-         pairs), one that failed at generation 0, having never learned, with half a generation: its interval \
-         means little.",
+         pairs), one that failed at once, before half a generation, with half a generation: its interval means \
+         little.",
         rule.words()
     );
     let title = format!("Time to failure relative to ce, {protocol}");

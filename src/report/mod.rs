@@ -38,7 +38,7 @@ mod training;
 mod verdict;
 mod view;
 
-pub use grid::{write_grid, write_grid_svgs};
+pub use grid::{QUESTIONS_CHANGED, write_grid, write_grid_svgs};
 
 use crate::collapse::record::GenerationRecord;
 use crate::{Error, Result};

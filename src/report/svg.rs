@@ -53,7 +53,9 @@ impl Svg {
 
     /// The finished element, to stand inside a page that holds [`STYLE`].
     pub fn inline(&self) -> String {
-        self.element("", 0.0, "")
+        // A wide picture keeps a size at which it can be read; its figure scrolls.
+        let wide = if self.width > 600.0 { " style=\"min-width:600px\"" } else { "" };
+        self.element(wide, 0.0, "")
     }
 
     /// The finished file, with its style, background, margin and a description for readers of the

@@ -22,4 +22,4 @@ mod tensors;
 pub use checkpoint::Checkpoint;
 pub use hash::blake3_file;
 pub use manifest::{Manifest, machine};
-pub use run_dir::{Alone, RunDir};
+pub use run_dir::{Alone, RunDir, take_turn};

@@ -17,6 +17,19 @@ pub struct Alone {
     _file: File,
 }
 
+/// Waits until no other process has a turn in a folder; the turn ends with what is returned.
+///
+/// # Errors
+/// If the lock's file cannot be written.
+pub fn take_turn(dir: &Path) -> Result<Alone> {
+    let path = dir.join(".lock");
+    let open = File::options().create(true).append(true).open(&path);
+    let file = open.map_err(|cause| Error::writing(&path, cause))?;
+    // A file system that knows no locks keeps nobody waiting.
+    let _ = file.lock();
+    Ok(Alone { _file: file })
+}
+
 impl RunDir {
     /// Prepares a directory for a new run, with its `samples` and `checkpoints` folders.
     ///
@@ -29,6 +42,12 @@ impl RunDir {
         if path.exists() && !path.is_dir() {
             return Err(Error::input(format!(
                 "{shown} is a file, not a directory; choose another directory with --out."
+            )));
+        }
+        if path.join("grid.toml").exists() {
+            return Err(Error::input(format!(
+                "{shown} holds a study (grid.toml exists), not a single run; choose another directory \
+                 with --out."
             )));
         }
         for trace in [run.config(), run.metrics()] {

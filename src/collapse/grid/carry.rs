@@ -3,9 +3,9 @@
 use super::{Cell, Grid};
 use crate::collapse::record::{GenerationRecord, Outcome};
 use crate::collapse::run::{RunOptions, Work, open, run_all};
-use crate::collapse::session::Session;
-use crate::collapse::{Observer, Stage, chains, view};
-use crate::store::{RunDir, atomic};
+use crate::collapse::session::{Session, leads};
+use crate::collapse::{Observer, Stage, chains, folder};
+use crate::store::{RunDir, atomic, take_turn};
 use crate::tier::Tier;
 use crate::{Error, Result};
 use std::fmt;
@@ -42,6 +42,9 @@ impl fmt::Display for Shard {
         write!(out, "{}/{}", self.index, self.count)
     }
 }
+
+/// The study's file as it was when the study began.
+pub const FIRST: &str = "grid-first.toml";
 
 /// What a grid that was stopped says.
 const GO_ON: &str = "Stopped by a signal; run the same command again to go on.";
@@ -83,19 +86,56 @@ impl Observer for One<'_> {
 ///
 /// # Errors
 /// Records that cannot be read.
-pub fn finished(cell: &Cell, folder: &Path) -> Result<bool> {
-    if !folder.join("config.toml").exists() || !folder.join("report.html").exists() {
+pub fn finished(cell: &Cell, path: &Path) -> Result<bool> {
+    if !path.join("config.toml").exists() || !path.join("report.html").exists() {
         return Ok(false);
     }
-    let records = view(folder)?.records;
-    Ok(chains(&cell.config).iter().filter(|chain| chain.0.matched.is_none()).all(|(arm, seed)| {
-        let name = arm.to_string();
-        let of_chain = records.iter().filter(|r| r.loss == name && r.seed == *seed);
-        let last = of_chain.max_by_key(|record| record.generation);
-        last.is_some_and(|record| {
-            record.outcome == Outcome::Diverged || record.generation + 1 == cell.config.generations
-        })
+    let done = folder::finished(&RunDir::open(path)?, &cell.config)?;
+    Ok(chains(&cell.config).iter().all(|(arm, seed)| {
+        let records = done.get(&(arm.to_string(), *seed)).map_or(&[][..], Vec::as_slice);
+        let diverged = records.last().is_some_and(|last| last.outcome == Outcome::Diverged);
+        // A matched chain ends where its parents did.
+        let end = match arm.matched {
+            Some(_) => leads(arm, *seed, &done).len().min(cell.config.generations),
+            None => cell.config.generations,
+        };
+        diverged || records.len() >= end
     }))
+}
+
+/// Puts the study's file into its folder, and beside it, once, as it was when the study began.
+fn enter(grid: &Grid, dir: &Path) -> Result<()> {
+    if dir.join("config.toml").exists() {
+        return Err(Error::input(format!(
+            "{} holds a single run (config.toml exists), not a study; choose another directory with --out.",
+            dir.display()
+        )));
+    }
+    // Shards of a study may all begin at the same moment.
+    let _turn = take_turn(dir)?;
+    for name in [FIRST, "grid.toml"] {
+        let path = dir.join(name);
+        let there = std::fs::read(&path).ok();
+        let keep = name == FIRST && there.is_some();
+        if !keep && there.as_deref() != Some(grid.text.as_bytes()) {
+            atomic::write(&path, grid.text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the contrasts or the rule of failure are other ones than when the study in a folder began.
+///
+/// # Errors
+/// If the file of its beginning cannot be read.
+pub fn questions_changed(grid: &Grid, dir: &Path) -> Result<bool> {
+    let path = dir.join(FIRST);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let first = crate::config::parse(&path)?;
+    let now: toml::Table = grid.text.parse().unwrap_or_default();
+    Ok(["contrast", "onset"].iter().any(|key| first.get(*key) != now.get(*key)))
 }
 
 /// Carries out the cells that are not finished, each in its folder below `dir`; what was begun goes
@@ -112,7 +152,7 @@ pub fn carry_out<T: Tier<Number = f32>>(
     observer: &dyn CellObserver,
 ) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|cause| Error::writing(dir, cause))?;
-    atomic::write(&dir.join("grid.toml"), grid.text.as_bytes())?;
+    enter(grid, dir)?;
     let mine = |index: &usize| options.shard.is_none_or(|shard| index % shard.count == shard.index);
     let mut open_cells = Vec::new();
     for index in (0..grid.cells.len()).filter(mine) {

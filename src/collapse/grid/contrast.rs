@@ -1,5 +1,6 @@
 //! What a study concludes: contrasts between two arms, and when a chain counts as collapsed.
 
+use super::Axis;
 use crate::collapse::{Arm, Protocol, record};
 use crate::measure::onset::Failing;
 use serde::{Deserialize, Serialize};
@@ -23,18 +24,27 @@ pub struct Contrast {
 /// What a contrast compares.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measure {
-    /// Time to failure in generations, as the grid's [`OnsetRule`] has it.
-    Onset,
+    /// Time to failure, as the grid's [`OnsetRule`] has it: `onset` in generations, `onset_tokens` in
+    /// distinct generated tokens.
+    Onset(Axis),
     /// A metric of the last generation.
     Last(String),
 }
 
+impl Measure {
+    /// As a study's file names it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Onset(Axis::Generations) => "onset",
+            Self::Onset(Axis::Tokens) => "onset_tokens",
+            Self::Last(metric) => metric,
+        }
+    }
+}
+
 impl Serialize for Measure {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Onset => out.serialize_str("onset"),
-            Self::Last(metric) => out.serialize_str(metric),
-        }
+        out.serialize_str(self.name())
     }
 }
 
@@ -42,10 +52,11 @@ impl<'de> Deserialize<'de> for Measure {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
         match text.as_str() {
-            "onset" => Ok(Self::Onset),
+            "onset" => Ok(Self::Onset(Axis::Generations)),
+            "onset_tokens" => Ok(Self::Onset(Axis::Tokens)),
             metric if record::metric(metric).is_some() => Ok(Self::Last(text)),
             _ => Err(serde::de::Error::custom(format!(
-                "the measure {text:?} is neither onset nor the name of a metric"
+                "the measure {text:?} is neither onset nor onset_tokens nor the name of a metric"
             ))),
         }
     }

@@ -75,7 +75,7 @@ fn nonsense_is_refused_by_name() {
         ("generations = 4", "seeds = 4", "belongs into a [[part]]"),
         ("seeds = 3", "seeds = 0", "no seeds"),
         ("seeds = [2, 9]", "seeds = [2, 9]\nsettings.generations = 7", "different settings"),
-        ("seeds = 3", "seeds = [\"a\"]", "Seeds"),
+        ("seeds = 3", "seeds = [\"a\"]", "seeds must be how many"),
         ("\"tce:0.9\", \"random", "\"random", "name tce:0.9 among the losses"),
         ("against = \"ce\"", "against = \"linear:1\"", "no part has both"),
         (
@@ -175,6 +175,54 @@ fn where_nobody_fails_there_is_nothing_to_compare() {
     assert_eq!((of.mean, of.interval, answers[0].adjusted_p), (0.0, None, None));
     let why = answers[0].silence().unwrap();
     assert!(why.starts_with("no chain failed within the run"), "{why}");
+}
+
+#[test]
+fn what_fails_at_once_or_diverges_is_counted_and_said() {
+    let grid = Grid::parse(STUDY, "The test").unwrap();
+    let mut views = vec![RunView::default(); grid.cells.len()];
+    for (cell, view) in grid.cells.iter().zip(&mut views) {
+        let seed = cell.config.seeds[0];
+        if cell.config.protocol != Protocol::Replace || seed > 3 {
+            continue;
+        }
+        // ce falls below 75 % after a tenth of a generation; tce:0.9 at generation 2, for seed 2 by
+        // diverging there, for seed 3 by diverging at once.
+        for generation in 0..4 {
+            let facts = if generation == 0 { 0.76 } else { 0.66 };
+            view.records.push(record("ce", seed, generation, facts, 1.0));
+            let facts = if generation < 2 { 1.0 } else { 0.5 };
+            let mut other = record("tce:0.9", seed, generation, facts, 2.0 + seed as f64);
+            let end = [4, 2, 0][seed as usize - 1];
+            if generation >= end {
+                other.outcome = Outcome::Diverged;
+                other.metrics.remove("facts_accuracy");
+                other.metrics.remove("heldout_nats");
+            }
+            if generation <= end {
+                view.records.push(other);
+            }
+        }
+    }
+    let chains = chains_of(&grid, &views);
+    let rule = grid.onset.as_ref().unwrap();
+    let of = |seed, axis| {
+        let found = |chain: &&ChainOf| chain.seed == seed && chain.arm.to_string() == "tce:0.9";
+        onset(chains.iter().find(found).unwrap(), rule, axis).unwrap()
+    };
+    assert_eq!(of(2, Axis::Generations), Onset::At(2.0));
+    assert_eq!(of(2, Axis::Tokens), Onset::At(200.0));
+    assert_eq!(of(3, Axis::Generations), Onset::Left(0.0));
+    let answers = answers(&grid, &chains);
+    // ce counts with half a generation in all three pairs, as does the chain that diverged at once.
+    assert_eq!((answers[0].floored, answers[0].censored), (4, 0));
+    let planned = answers[0].log_ratio.unwrap().n + answers[0].left_out;
+    // At the last generation two of the three have no value any more.
+    assert_eq!(answers[1].log_ratio.unwrap().n, 1);
+    assert_eq!(answers[1].left_out, planned - 1);
+    let csv = contrasts_csv(&answers);
+    let width = |line: &str| line.split(',').count();
+    assert!(csv.lines().all(|line| width(line) == width(csv.lines().next().unwrap())), "{csv}");
 }
 
 /// Chains whose facts decline in a straight line, so that they fail after a log-normal time: all of a
