@@ -309,3 +309,33 @@ fn what_a_kill_or_a_report_leaves_behind_does_not_end_a_cell() {
     let page = std::fs::read_to_string(whole.join("report.html")).unwrap();
     assert!(!page.contains("were changed after the study had begun"));
 }
+
+#[test]
+fn a_dry_run_of_a_study_says_what_is_left_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("study.toml"), folder.path().join("out"));
+    std::fs::write(&file, study(&PLAIN)).unwrap();
+    let dry = || {
+        let mut command = fortifai(&["collapse", "--dry-run", "--json", "--grid"]);
+        let output =
+            command.arg(&file).arg("--out").arg(&out).stdout(Stdio::piped()).output().unwrap();
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().last().unwrap();
+        serde_json::from_str::<serde_json::Value>(line).unwrap()
+    };
+    let before = dry();
+    assert_eq!((&before["generations"], &before["finished"]), (&24.into(), &0.into()));
+    assert!(before["time_s"].as_f64().unwrap() > 0.0 && !out.exists());
+    assert!(
+        fortifai(&["collapse", "--grid"])
+            .arg(&file)
+            .arg("--out")
+            .arg(&out)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let after = dry();
+    assert_eq!((&after["finished"], after["time_s"].as_f64()), (&24.into(), Some(0.0)));
+}

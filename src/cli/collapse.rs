@@ -52,7 +52,9 @@ use toml::{Table, Value};
   fortifai collapse --grid paper/studies/toy.toml --out runs/study --jobs 2
       a study: arms x protocols x seeds; the same command goes on where it was stopped
   fortifai collapse --grid paper/studies/toy.toml --out runs/study --shard 0/4
-      a quarter of it, for one of four machines that share a folder"
+      a quarter of it, for one of four machines that share a folder
+  fortifai collapse --grid paper/studies/toy.toml --out runs/study --dry-run
+      what is left of it, and how long that would take"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -89,7 +91,7 @@ pub struct Arguments {
     /// Study file (TOML): arms x protocols x seeds, and the contrasts to be concluded
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "protocol", "loss", "generations", "seeds", "seed", "synthetic_tokens", "config", "set",
-        "corpus", "dry_run",
+        "corpus",
     ])]
     grid: Option<PathBuf>,
     /// Only part I of N of a study's runs, I from 0
@@ -143,7 +145,11 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
     if let Some(file) = &arguments.grid {
         let options = GridOptions { run: arguments.options()?, shard: arguments.shard };
         let json = arguments.common.json;
-        return grid::execute(arguments.machine, file, arguments.out.as_deref(), &options, json);
+        let (machine, out) = (arguments.machine, arguments.out.as_deref());
+        return match arguments.dry_run {
+            true => grid::estimate(machine, file, out, &options, json),
+            false => grid::execute(machine, file, out, &options, json),
+        };
     }
     let more = arguments.table()?;
     let mut out = arguments.out.clone();

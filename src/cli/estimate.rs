@@ -2,7 +2,8 @@
 
 use super::device::{OnDevice, Work};
 use super::{say, say_json};
-use crate::collapse::{Protocol, RunOptions, open};
+use crate::collapse::grid::{Cell, Grid};
+use crate::collapse::{Prepared, Protocol, RunOptions, open, view};
 use crate::config::{DecodeConfig, RunConfig, TrainConfig};
 use crate::loss::Rule;
 use crate::model::{Activations, Batch, Gpt, GptDecoder};
@@ -40,6 +41,74 @@ impl Work for Estimate<'_> {
     }
 }
 
+/// What the chains of a run cost, each by itself, and what that was reckoned from.
+struct Cost {
+    prepared: Prepared,
+    /// Tokens of real text.
+    real: usize,
+    /// Weights of the model.
+    weights: usize,
+    /// Tokens per second.
+    training: f64,
+    writing: f64,
+    /// Seconds of a chain, and of the base model of a seed.
+    chain_s: f64,
+    base_s: f64,
+    /// Bytes that a chain holds while it is followed, and leaves on disk.
+    memory: f64,
+    disk: f64,
+}
+
+impl Cost {
+    /// Measures how fast the model trains and writes with so many threads.
+    fn measure<T: Tier<Number = f32>>(
+        tier: &T,
+        config: &RunConfig,
+        threads: usize,
+    ) -> Result<Self> {
+        let prepared = open(config)?;
+        let config = &prepared.config;
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|cause| {
+                Error::environment(format!("No threads can be started: {cause}. Lower --threads."))
+            })?;
+        let real = prepared.corpus.real(config.seeds[0]);
+        let model = Gpt::new(tier.clone(), config.model.clone(), config.seeds[0])?;
+        let training = pool.install(|| training_speed(&model, config, &real))?;
+        let writing = pool.install(|| writing_speed(&model, config, &real))?;
+        let (mut trained, mut written) = (0.0, 0.0);
+        for g in 0..config.generations {
+            let (train, write) = tokens(config, g, real.len() - 1);
+            trained += passed(&config.train, config.model.context, train);
+            written += write as f64;
+        }
+        let base_s = match &config.base {
+            Some(base) if base.model.is_none() => {
+                let text = prepared.corpus.base(config.seeds[0]).len();
+                passed(&base.train, config.model.context, text) / training
+            }
+            _ => 0.0,
+        };
+        // Scoring costs a third of training per token.
+        let items = prepared.corpus.items().map_or(0, |items| items.tokens());
+        let scored = ((2 * prepared.corpus.heldout().len() + items) * config.generations) as f64;
+        let weights = model.layout.len as f64 * 4.0;
+        let rows = (config.train.batch / config.train.accumulation.max(1)).max(1);
+        let per_token = (14 * config.model.layers + 30) * config.model.channels * 4;
+        Ok(Self {
+            real: real.len() - 1,
+            weights: model.layout.len,
+            training,
+            writing,
+            chain_s: trained / training + written / writing + scored / training / 3.0,
+            base_s,
+            memory: weights * 5.0 + (rows * config.model.context * per_token) as f64 + 3e8,
+            disk: weights + written * 4.0 + config.generations as f64 * 4e4,
+            prepared,
+        })
+    }
+}
+
 fn estimate<T: Tier<Number = f32>>(
     tier: &T,
     config: &RunConfig,
@@ -47,51 +116,22 @@ fn estimate<T: Tier<Number = f32>>(
     options: &RunOptions,
     json: bool,
 ) -> Result<()> {
-    let prepared = open(config)?;
-    let config = &prepared.config;
     let chains = config.losses.len() * config.seeds.len();
-    let jobs = options.jobs.clamp(1, chains);
+    let jobs = options.jobs.clamp(1, chains.max(1));
     let threads = (options.threads / jobs).max(1);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|cause| {
-        Error::environment(format!("No threads can be started: {cause}. Lower --threads."))
-    })?;
-    let real = prepared.corpus.real(config.seeds[0]);
-    let model = Gpt::new(tier.clone(), config.model.clone(), config.seeds[0])?;
-    let training = pool.install(|| training_speed(&model, config, &real))?;
-    let writing = pool.install(|| writing_speed(&model, config, &real))?;
-
-    let (mut trained, mut written) = (0.0, 0.0);
-    for g in 0..config.generations {
-        let (train, write) = tokens(config, g, real.len() - 1);
-        trained += passed(&config.train, config.model.context, train);
-        written += write as f64;
-    }
-    let base = match &config.base {
-        Some(base) if base.model.is_none() => {
-            let text = prepared.corpus.base(config.seeds[0]).len();
-            passed(&base.train, config.model.context, text) * config.seeds.len() as f64 / training
-        }
-        _ => 0.0,
-    };
-    // The chains run in rounds of `jobs`; scoring costs a third of training per token.
+    let cost = Cost::measure(tier, config, threads)?;
+    let config = &cost.prepared.config;
+    // The chains run in rounds of `jobs`.
     let rounds = chains.div_ceil(jobs) as f64;
-    let items = prepared.corpus.items().map_or(0, |items| items.tokens());
-    let scored = ((2 * prepared.corpus.heldout().len() + items) * config.generations) as f64;
-    let chain_s = trained / training + written / writing + scored / training / 3.0;
-    let time_s = rounds * chain_s + base / jobs as f64;
-    let weights = model.layout.len as f64 * 4.0;
-    let rows = (config.train.batch / config.train.accumulation.max(1)).max(1);
-    let per_token = (14 * config.model.layers + 30) * config.model.channels * 4;
-    let memory =
-        (weights * 5.0 + (rows * config.model.context * per_token) as f64 + 3e8) * jobs as f64;
-    let disk = chains as f64 * (weights + written * 4.0 + config.generations as f64 * 4e4);
+    let time_s = rounds * cost.chain_s + cost.base_s * config.seeds.len() as f64 / jobs as f64;
+    let (memory, disk) = (cost.memory * jobs as f64, cost.disk * chains as f64);
     say(&format!(
         "{chains} chains ({} losses x {} seeds) of {} generations, {jobs} side by side with \
          {threads} thread(s) each, into {}\n\
          model        {} weights, vocabulary {}, context {}\n\
          real text    {} tokens; held out {} tokens\n\
-         training     {training:.0} tokens/s measured\n\
-         generation   {writing:.0} tokens/s measured\n\
+         training     {:.0} tokens/s measured\n\
+         generation   {:.0} tokens/s measured\n\
          time         about {}\n\
          memory       up to about {:.1} GB\n\
          disk         about {:.1} MB\n",
@@ -99,11 +139,13 @@ fn estimate<T: Tier<Number = f32>>(
         config.seeds.len(),
         config.generations,
         out.display(),
-        model.layout.len,
+        cost.weights,
         config.model.vocab,
         config.model.context,
-        real.len() - 1,
-        prepared.corpus.heldout().len(),
+        cost.real,
+        cost.prepared.corpus.heldout().len(),
+        cost.training,
+        cost.writing,
         duration(time_s),
         memory / 1e9,
         disk / 1e6,
@@ -112,10 +154,88 @@ fn estimate<T: Tier<Number = f32>>(
         say_json(&serde_json::json!({
             "exit_code": 0, "chains": chains, "jobs": jobs, "time_s": time_s,
             "memory_bytes": memory, "disk_bytes": disk,
-            "training_tokens_per_s": training, "generation_tokens_per_s": writing,
+            "training_tokens_per_s": cost.training, "generation_tokens_per_s": cost.writing,
         }));
     }
     Ok(())
+}
+
+/// Prints what is left of a study, and the time, the memory and the disk space of that.
+pub fn study(
+    machine: OnDevice,
+    grid: &Grid,
+    out: &Path,
+    options: &RunOptions,
+    json: bool,
+) -> Result<()> {
+    machine.run(StudyEstimate { grid, out, options, json })
+}
+
+struct StudyEstimate<'a> {
+    grid: &'a Grid,
+    out: &'a Path,
+    options: &'a RunOptions,
+    json: bool,
+}
+
+impl Work for StudyEstimate<'_> {
+    type Output = ();
+
+    fn run<T: Tier<Number = f32>>(self, tier: &T) -> Result<()> {
+        let Self { grid, out, options, json } = self;
+        let planned = |cell: &Cell| cell.config.losses.len() * cell.config.generations;
+        let (total, jobs) = (grid.cells.iter().map(planned).sum::<usize>(), options.jobs.max(1));
+        let threads = (options.threads / jobs).max(1);
+        let (mut done, mut work_s, mut memory, mut disk) = (0, 0.0, 0.0_f64, 0.0);
+        // Cells that differ in their seed and their arms alone cost the same by the chain.
+        let mut measured: Vec<(RunConfig, Cost)> = Vec::new();
+        for (cell, folder) in grid.cells.iter().zip(grid.folders(out)) {
+            let mut kind = cell.config.clone();
+            kind.losses.truncate(1);
+            kind.seeds = vec![1];
+            let known = measured.iter().position(|(other, _)| *other == kind);
+            let index = match known {
+                Some(index) => index,
+                None => {
+                    let cost = Cost::measure(tier, &cell.config, threads)?;
+                    measured.push((kind, cost));
+                    measured.len() - 1
+                }
+            };
+            let cost = &measured[index].1;
+            let finished = match folder.join("config.toml").exists() {
+                true => view(&folder)?.records.len(),
+                false => 0,
+            };
+            done += finished;
+            let left =
+                planned(cell).saturating_sub(finished) as f64 / cell.config.generations as f64;
+            work_s += left * cost.chain_s + if finished == 0 { cost.base_s } else { 0.0 };
+            memory = memory.max(cost.memory * jobs as f64);
+            disk += cost.disk * cell.config.losses.len() as f64;
+        }
+        let time_s = work_s / jobs as f64;
+        say(&format!(
+            "{}: {} cells, {total} generations, of which {done} are finished in {}\n\
+             {jobs} chains side by side with {threads} thread(s) each\n\
+             time         about {} for the rest\n\
+             memory       up to about {:.1} GB\n\
+             disk         about {:.1} MB\n",
+            grid.name,
+            grid.cells.len(),
+            out.display(),
+            duration(time_s),
+            memory / 1e9,
+            disk / 1e6,
+        ));
+        if json {
+            say_json(&serde_json::json!({
+                "exit_code": 0, "cells": grid.cells.len(), "generations": total, "finished": done,
+                "jobs": jobs, "time_s": time_s, "memory_bytes": memory, "disk_bytes": disk,
+            }));
+        }
+        Ok(())
+    }
 }
 
 /// Tokens that generation `g` trains on and writes.

@@ -24,7 +24,7 @@ pub fn execute(
     json: bool,
 ) -> Result<()> {
     let grid = Grid::read(file)?;
-    let out = out.map_or_else(|| PathBuf::from("runs").join(slug(&grid.name)), Path::to_path_buf);
+    let out = folder(&grid, out);
     machine.run(Cells { grid: &grid, out: &out, options })?;
     let mut open = 0;
     for (cell, folder) in grid.cells.iter().zip(grid.folders(&out)) {
@@ -43,6 +43,27 @@ pub fn execute(
         return Ok(());
     }
     conclude(&grid, &out, &out, json)
+}
+
+/// Says what is left of a study and what that would cost.
+pub fn estimate(
+    machine: OnDevice,
+    file: &Path,
+    out: Option<&Path>,
+    options: &GridOptions,
+    json: bool,
+) -> Result<()> {
+    if let Some(shard) = options.shard {
+        return Err(Error::input(format!(
+            "--dry-run reckons a whole study; leave --shard {shard} out."
+        )));
+    }
+    let grid = Grid::read(file)?;
+    super::estimate::study(machine, &grid, &folder(&grid, out), &options.run, json)
+}
+
+fn folder(grid: &Grid, out: Option<&Path>) -> PathBuf {
+    out.map_or_else(|| PathBuf::from("runs").join(slug(&grid.name)), Path::to_path_buf)
 }
 
 /// The study that a folder holds, if it holds one.
