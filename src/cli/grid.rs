@@ -9,6 +9,7 @@ use crate::collapse::grid::{
 use crate::collapse::record::{GenerationRecord, Outcome};
 use crate::collapse::{chain_name, chains, view};
 use crate::report::{self, RunView};
+use crate::store::take_turn;
 use crate::tier::Tier;
 use crate::{Error, Result};
 use indicatif::ProgressBar;
@@ -80,6 +81,8 @@ pub fn conclude(grid: &Grid, dir: &Path, out: &Path, json: bool) -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     std::fs::create_dir_all(out).map_err(|cause| Error::writing(out, cause))?;
+    // Several may conclude at the same moment.
+    let _turn = take_turn(out)?;
     let begun: Vec<RunView> =
         views.iter().filter(|view| !view.records.is_empty()).cloned().collect();
     report::write_csv(&begun, &out.join("metrics.csv"))?;

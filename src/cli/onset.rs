@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// column is a curve. Long, as `fortifai report` writes it in metrics.csv: columns that name a run,
 /// then generation, metric, value. Between two rows the curve is a straight line; a value equal to
 /// the threshold has not failed. A curve that has failed in the first row already is marked with
-/// ≤, one that never fails with >, and the ratios say which bound is left of them.
+/// ≤, one that never fails with >, one whose run diverged fails there at the latest, and the ratios say which bound is left of them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   fortifai onset retention.csv --threshold 75
@@ -77,8 +77,14 @@ pub fn execute(arguments: &Arguments) -> Result<()> {
     let failing = if arguments.above { Failing::Above } else { Failing::Below };
     let axis = arguments.axis.map(Axis::from);
     let (axis, curves) = read(&arguments.table, axis, &arguments.measure)?;
-    let found: Vec<Onsets> =
-        curves.iter().map(|curve| onsets(&curve.points, threshold, failing)).collect();
+    let found: Vec<Onsets> = (curves.iter())
+        .map(|curve| match (onsets(&curve.points, threshold, failing), curve.diverged) {
+            (Onsets { first: Onset::Right(_), .. }, Some(place)) => {
+                Onsets { first: Onset::At(place), last: Onset::At(place), recovered: false }
+            }
+            (found, _) => found,
+        })
+        .collect();
     let baseline = match &arguments.baseline {
         None => 0,
         Some(name) => curves.iter().position(|curve| curve.name == *name).ok_or_else(|| {

@@ -21,7 +21,7 @@ pub use conclude::{
 pub use contrast::{Contrast, Measure, OnsetRule};
 
 use super::{Corpus, Protocol};
-use crate::config::{RunConfig, resolve};
+use crate::config::{MOST_SEEDS, RunConfig, resolve};
 use crate::store::blake3_file;
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -124,6 +124,11 @@ impl Grid {
                         "settings have {key}, which belongs into a [[part]]"
                     )));
                 }
+            }
+            if let Seeds::Count(count) = part.seeds
+                && count > MOST_SEEDS as u64
+            {
+                return Err(refuse(format!("it asks for {count} seeds; use at most {MOST_SEEDS}")));
             }
             let seeds = match &part.seeds {
                 Seeds::Count(count) => (1..=*count).collect(),

@@ -13,7 +13,7 @@ const LEFT: f64 = 62.0;
 const WIDTH: f64 = 480.0;
 
 /// Rows are parts of the text (the first is the one that was regenerated most often), columns
-/// generations; the darker, the more questions are answered right. `None` without such a metric.
+/// generations; the stronger the shade, the more questions are answered right. `None` without such a metric.
 pub fn figure(study: &Study) -> Option<Figure> {
     let numbers = |metrics: Vec<&str>| -> Vec<usize> {
         let mut all: Vec<usize> =

@@ -14,7 +14,7 @@ const AGAINST_CE: [&str; 4] =
 
 /// How to read the samples.
 pub const ABOUT_SAMPLES: &str = "The first pieces of text of the first and the last generation. Collapsed text \
-                                 repeats itself, or says what is not so. The darker a token, the higher the \
+                                 repeats itself, or says what is not so. The stronger its shade, the higher the \
                                  probability that its own model gives it; dotted underlines mark those that \
                                  the loss would drop.";
 

@@ -9,11 +9,19 @@ use std::path::{Path, PathBuf};
 /// Replaces the file at `path` by `bytes`: readers see the old content or the new, never a part.
 ///
 /// Writes `.<name>.tmp` in the same folder, syncs it, renames it, syncs the folder. One writer per
-/// path at a time.
+/// path at a time. A link is followed; a device or a pipe is written to as it is.
 ///
 /// # Errors
 /// If the folder is missing, not writable, or the disk is full; the old content is then intact.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let target = std::fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let through = OpenOptions::new().write(true).open(path);
+        return through
+            .and_then(|mut file| file.write_all(bytes))
+            .map_err(|cause| Error::writing(path, cause));
+    }
     let temporary = temporary(path)?;
     let attempt = || -> io::Result<()> {
         let mut file = File::create(&temporary)?;
@@ -162,6 +170,24 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_followed_and_a_device_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("b"));
+        write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink() && std::fs::read(&file).unwrap() == b"new");
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        write(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
     }
 
     #[test]

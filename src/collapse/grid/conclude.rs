@@ -146,7 +146,7 @@ impl Answer {
     pub fn silence(&self) -> Option<String> {
         let Some(ratio) = self.log_ratio else {
             return Some(format!(
-                "none of {} pairs has a value: chains diverged or have not ended",
+                "none of {} pairs has a value: chains diverged, have not ended, or have no such measure",
                 self.left_out
             ));
         };

@@ -105,6 +105,9 @@ impl OnsetRule {
         if given.iter().flatten().count() != 1 || given.iter().flatten().any(|x| !x.is_finite()) {
             return Err("[onset] needs one finite number among below, above, fall and rise".into());
         }
+        if [self.fall, self.rise].into_iter().flatten().any(|by| by < 0.0) {
+            return Err("[onset] has a negative fall or rise; give how far, 0 or more".into());
+        }
         match record::metric(&self.metric) {
             Some(_) => Ok(()),
             None => Err(format!("[onset] names the metric {:?}, which there is not", self.metric)),

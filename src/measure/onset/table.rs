@@ -41,6 +41,8 @@ pub struct Curve {
     pub name: String,
     /// `(axis, value)`, the axis increasing.
     pub points: Vec<(f64, f64)>,
+    /// Where its run diverged, which is failure whatever the measure; known of a long table alone.
+    pub diverged: Option<f64>,
 }
 
 /// The curves of the CSV file over `axis`, by default tokens if the table has them, and that axis.
@@ -150,7 +152,7 @@ impl Table<'_> {
         let curve = |column: usize| {
             let point = |row| Ok((self.number(row, axis)?, self.number(row, column)?));
             let points = (0..self.rows.len()).map(point).collect::<Result<_>>()?;
-            Ok(Curve { name: self.header[column].clone(), points })
+            Ok(Curve { name: self.header[column].clone(), points, diverged: None })
         };
         columns.map(curve).collect()
     }
@@ -194,6 +196,19 @@ impl Table<'_> {
             .filter(|&row| TOKENS.contains(&&self.rows[row][metric]))
             .map(|row| ((key(row), &self.rows[row][generation]), row))
             .collect();
+        let at = |row: usize| match self.axis {
+            Axis::Generations => self.number(row, generation),
+            Axis::Tokens => {
+                let place = tokens.get(&(key(row), &self.rows[row][generation]));
+                self.number(*place.ok_or_else(|| self.no_axis())?, value)
+            }
+        };
+        let mut ends: BTreeMap<Vec<&str>, f64> = BTreeMap::new();
+        for row in (0..self.rows.len()).filter(|&row| &self.rows[row][metric] == "diverged") {
+            if self.number(row, value)? > 0.0 {
+                ends.insert(key(row), at(row)?);
+            }
+        }
         let mut curves: Vec<Curve> = Vec::new();
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for row in 0..self.rows.len() {
@@ -203,16 +218,11 @@ impl Table<'_> {
             if TOKENS.contains(&measure) || !wanted {
                 continue;
             }
-            let at = match self.axis {
-                Axis::Generations => self.number(row, generation)?,
-                Axis::Tokens => {
-                    let place = tokens.get(&(key(row), &self.rows[row][generation]));
-                    self.number(*place.ok_or_else(|| self.no_axis())?, value)?
-                }
-            };
+            let at = at(row)?;
             let name = [key(row).join(" · "), measure.to_owned()].join(" · ");
             let place = *places.entry(name.clone()).or_insert_with(|| {
-                curves.push(Curve { name, points: Vec::new() });
+                let diverged = ends.get(&key(row)).copied();
+                curves.push(Curve { name, points: Vec::new(), diverged });
                 curves.len() - 1
             });
             curves[place].points.push((at, self.number(row, value)?));
