@@ -53,8 +53,8 @@ impl Svg {
 
     /// The finished element, to stand inside a page that holds [`STYLE`].
     pub fn inline(&self) -> String {
-        // A wide picture keeps a size at which it can be read; its figure scrolls.
-        let wide = if self.width > 600.0 { " style=\"min-width:600px\"" } else { "" };
+        // A wide picture has a row of its own, and on a phone a size at which it can be read.
+        let wide = if self.width > 600.0 { " data-wide=\"\"" } else { "" };
         self.element(wide, 0.0, "")
     }
 
