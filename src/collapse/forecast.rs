@@ -181,13 +181,15 @@ fn learnt(data: &[f64], loss: &Loss, vocab: usize) -> Option<(Vec<f64>, f64)> {
 
 /// The share of distinct pairs among the pairs of tokens in the text that each generation writes under
 /// `replace`, if all that is handed on is the pairs of the text before: the decline of a 2-gram model
-/// of the same corpus. `None` under another protocol, or if the text is too short.
+/// of the same corpus, of which it has as much as a generation writes. `None` under another protocol, or if
+/// the text is too short.
 pub fn distinct_pairs(config: &RunConfig, corpus: &Corpus) -> Option<Vec<f64>> {
     if config.protocol != Protocol::Replace {
         return None;
     }
     let real = corpus.real(*config.seeds.first()?);
-    let text = &real[1..real.len() - 1];
+    let text = real.get(1..real.len().saturating_sub(1))?;
+    let text = &text[..text.len().min(config.budget(1, text.len()))];
     let truth = NGram::counted(text, 2).ok()?;
     let forecast = Forecast::of(&truth, Writing::Stack, config.generations).ok()?;
     let pairs = text.len() as f64;

@@ -19,12 +19,16 @@ const METRICS: [(&str, &str); 3] = [
     ("kept_fraction_real", "Share of real text kept, expected and measured"),
 ];
 
-/// Dashed what is expected, solid what was measured. Nothing outside the toy world.
+/// Dashed what is expected, solid what was measured. Outside the toy world, whose truth is known, only the
+/// decline of pairs, where the run's corpus can still be read.
 pub fn figures(study: &Study) -> Vec<Figure> {
     let config = |run: &super::RunView| toml::from_str::<RunConfig>(&run.config_toml).ok();
-    let Some(config) = study.runs.iter().find_map(config).filter(RunConfig::is_toy) else {
+    let Some(config) = study.runs.iter().find_map(config) else {
         return Vec::new();
     };
+    if !config.is_toy() {
+        return pairs(study, &config).into_iter().collect();
+    }
     let known: Vec<(&Series, Vec<Expected>)> = (study.series.iter())
         .filter_map(|series| {
             let arm: Arm = series.loss.parse().ok()?;
@@ -101,11 +105,11 @@ fn draw(metric: &str, title: &str, lines: Vec<Line>, caption: &str) -> Option<Fi
         .filter(|line| line.0.is_none_or(|series| series.last(metric).is_some()))
         .collect();
     shown.iter().find(|line| line.0.is_some())?;
-    let label = |line: &Line| line.0.map_or("2-gram".to_owned(), |series| cut(&series.label, 22));
+    let label = |line: &Line| line.0.map_or("2-gram".to_owned(), |series| cut(&series.label, 20));
     let longest = shown.iter().map(|line| label(line).chars().count()).max()?;
     let mut svg = Svg::new(480.0, 330.0, title);
     let top = svg.heading(title, meaning(metric)) + 14.0;
-    let right = 480.0 - 26.0 - 6.6 * longest as f64;
+    let right = 480.0 - 28.0 - 7.4 * longest as f64;
     let plot = Plot { left: 46.0, top, right, bottom: 288.0 };
     let points: Vec<Vec<(usize, f64)>> =
         shown.iter().map(|line| line.0.map_or(Vec::new(), measured)).collect();
@@ -146,7 +150,25 @@ fn draw(metric: &str, title: &str, lines: Vec<Line>, caption: &str) -> Option<Fi
         }
     }
     svg.end_labels(plot, &labels);
-    Some(Figure { name: format!("beside_{metric}"), svg, caption: caption.into() })
+    let departs = |(line, points): (&&Line, &Vec<(usize, f64)>)| {
+        let name = label(line);
+        let expected = line.2.clone();
+        let far = points.iter().filter_map(move |&(g, value)| Some((g, value, *expected.get(g)?)));
+        let (g, value, expected) =
+            far.max_by(|a, b| (a.1 - a.2).abs().total_cmp(&(b.1 - b.2).abs()))?;
+        Some((name, g, value, expected))
+    };
+    let furthest = (shown.iter().zip(&points))
+        .filter_map(departs)
+        .max_by(|a, b| (a.2 - a.3).abs().total_cmp(&(b.2 - b.3).abs()));
+    let furthest = furthest.map_or(String::new(), |(name, g, value, expected)| {
+        format!(
+            " Furthest from it: {name} at generation {g}, {} measured and {} expected.",
+            short(value),
+            short(expected)
+        )
+    });
+    Some(Figure { name: format!("beside_{metric}"), svg, caption: format!("{caption}{furthest}") })
 }
 
 #[cfg(test)]
@@ -165,6 +187,19 @@ mod tests {
         let all = figures(&Study::new(&runs));
         let names: Vec<&str> = all.iter().map(|figure| figure.name.as_str()).collect();
         assert_eq!(names, ["beside_excess_nats", "beside_kept_fraction_real", "beside_distinct_2"]);
+        assert!(all[0].caption.contains(" Furthest from it: "), "{}", all[0].caption);
+        let folder = tempfile::tempdir().unwrap();
+        let corpus = folder.path().join("book.txt");
+        std::fs::write(&corpus, "the cat sat on the mat and the dog sat on the cat. ".repeat(40))
+            .unwrap();
+        let text = format!(
+            "corpus = {corpus:?}\ntokenizer = \"byte\"\nprotocol = \"replace\"\ngenerations = 3"
+        );
+        let config = crate::config::resolve(&[("the test".into(), text.parse().unwrap())]).unwrap();
+        let mut other = runs[0].clone();
+        other.config_toml = toml::to_string(&config).unwrap();
+        let real = figures(&Study::new(&[other]));
+        assert!(real.len() == 1 && real[0].name == "beside_distinct_2");
         for figure in all {
             let text = figure.svg.file("");
             assert!(text.contains("class=\"theory") && !text.contains("NaN"), "{text}");
