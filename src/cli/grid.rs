@@ -116,7 +116,7 @@ pub fn conclude(grid: &Grid, dir: &Path, out: &Path, json: bool) -> Result<()> {
         };
         say(&format!("{}: {words}{left_out}\n", answer.contrast.name));
     }
-    if changed {
+    if changed == Some(true) {
         say(&format!("\n{}\n", report::QUESTIONS_CHANGED));
     }
     say(&format!("\nReport: {}\n", page.display()));

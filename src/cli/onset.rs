@@ -12,7 +12,8 @@ use std::path::PathBuf;
 /// column is a curve. Long, as `fortifai report` writes it in metrics.csv: columns that name a run,
 /// then generation, metric, value. Between two rows the curve is a straight line; a value equal to
 /// the threshold has not failed. A curve that has failed in the first row already is marked with
-/// ≤, one that never fails with >, one whose run diverged fails there at the latest, and the ratios say which bound is left of them.
+/// ≤, one that never fails with >, one whose run diverged fails there at the latest, and the ratios say
+/// which bound is left of them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   fortifai onset retention.csv --threshold 75

@@ -14,7 +14,7 @@ mod carry;
 mod conclude;
 mod contrast;
 
-pub use carry::{CellObserver, FIRST, GridOptions, Shard, carry_out, finished, questions_changed};
+pub use carry::{CellObserver, GridOptions, Shard, carry_out, finished, questions_changed};
 pub use conclude::{
     Answer, Axis, ChainOf, Time, answers, chains_of, contrasts_csv, onset, onsets_csv, time,
 };

@@ -15,7 +15,12 @@ use std::path::Path;
 ///
 /// # Errors
 /// No finished generation at all, or a file that cannot be written.
-pub fn write_grid(grid: &Grid, views: &[RunView], changed: bool, path: &Path) -> Result<()> {
+pub fn write_grid(
+    grid: &Grid,
+    views: &[RunView],
+    changed: Option<bool>,
+    path: &Path,
+) -> Result<()> {
     if views.iter().all(|view| view.records.is_empty()) {
         return Err(Error::input(format!(
             "There is nothing to report: no generation of the study {} is finished; run it with \
@@ -53,7 +58,7 @@ pub fn write_grid_svgs(grid: &Grid, views: &[RunView], dir: &Path) -> Result<()>
     Ok(())
 }
 
-fn page(grid: &Grid, views: &[RunView], changed: bool) -> String {
+fn page(grid: &Grid, views: &[RunView], changed: Option<bool>) -> String {
     let chains = chains_of(grid, views);
     let answers = answers(grid, &chains);
     let done = views.iter().filter(|view| !view.records.is_empty()).count();
@@ -72,8 +77,9 @@ fn page(grid: &Grid, views: &[RunView], changed: bool) -> String {
                 seeds with its 95 % t interval, and p-values are adjusted after Holm over all primary \
                 contrasts. ";
     verdict += match changed {
-        true => QUESTIONS_CHANGED,
-        false => "They and the rule of failure are those with which the study began.",
+        Some(true) => QUESTIONS_CHANGED,
+        Some(false) => "They and the rule of failure are those with which the study began.",
+        None => "",
     };
     verdict += " ";
     if let Some(rule) = &grid.onset {

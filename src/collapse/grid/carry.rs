@@ -44,7 +44,7 @@ impl fmt::Display for Shard {
 }
 
 /// The study's file as it was when the study began.
-pub const FIRST: &str = "grid-first.toml";
+const FIRST: &str = "grid-first.toml";
 
 /// What a grid that was stopped says.
 const GO_ON: &str = "Stopped by a signal; run the same command again to go on.";
@@ -113,29 +113,27 @@ fn enter(grid: &Grid, dir: &Path) -> Result<()> {
     }
     // Shards of a study may all begin at the same moment.
     let _turn = take_turn(dir)?;
-    for name in [FIRST, "grid.toml"] {
-        let path = dir.join(name);
-        let there = std::fs::read(&path).ok();
-        let keep = name == FIRST && there.is_some();
-        if !keep && there.as_deref() != Some(grid.text.as_bytes()) {
-            atomic::write(&path, grid.text.as_bytes())?;
-        }
+    let (first, current) = (dir.join(FIRST), dir.join("grid.toml"));
+    let (text, there) = (grid.text.as_bytes(), std::fs::read(&current).ok());
+    if !first.exists() {
+        atomic::write(&first, there.as_deref().unwrap_or(text))?;
     }
-    Ok(())
+    if there.as_deref() == Some(text) { Ok(()) } else { atomic::write(&current, text) }
 }
 
-/// Whether the contrasts or the rule of failure are other ones than when the study in a folder began.
+/// Whether the contrasts or the rule of failure are other ones than when the study in a folder began;
+/// `None` where that is not known.
 ///
 /// # Errors
 /// If the file of its beginning cannot be read.
-pub fn questions_changed(grid: &Grid, dir: &Path) -> Result<bool> {
+pub fn questions_changed(grid: &Grid, dir: &Path) -> Result<Option<bool>> {
     let path = dir.join(FIRST);
     if !path.exists() {
-        return Ok(false);
+        return Ok(None);
     }
     let first = crate::config::parse(&path)?;
     let now: toml::Table = grid.text.parse().unwrap_or_default();
-    Ok(["contrast", "onset"].iter().any(|key| first.get(*key) != now.get(*key)))
+    Ok(Some(["contrast", "onset"].iter().any(|key| first.get(*key) != now.get(*key))))
 }
 
 /// Carries out the cells that are not finished, each in its folder below `dir`; what was begun goes
